@@ -1,0 +1,3 @@
+//! The `slotproof` command-line tool.
+
+fn main() {}

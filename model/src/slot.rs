@@ -1,0 +1,220 @@
+//! Slots and sets of slots.
+
+use core::fmt;
+
+/// The number of slots on the wire. A small world has fewer (1 to 64).
+pub const SLOTS: u16 = 16384;
+
+/// A hash slot, below [`SLOTS`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "u16", into = "u16"))]
+pub struct Slot(u16);
+
+impl Slot {
+    /// The slot with this number.
+    ///
+    /// # Panics
+    /// When `index` is not below [`SLOTS`]; use [`Slot::try_from`] for numbers from outside.
+    pub const fn new(index: u16) -> Self {
+        assert!(index < SLOTS, "a slot is below 16384");
+        Self(index)
+    }
+
+    /// Its number.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A number that is no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotOutOfRange(pub u16);
+
+impl fmt::Display for SlotOutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "slot {} is not below {SLOTS}", self.0)
+    }
+}
+
+impl core::error::Error for SlotOutOfRange {}
+
+impl TryFrom<u16> for Slot {
+    type Error = SlotOutOfRange;
+
+    fn try_from(index: u16) -> Result<Self, SlotOutOfRange> {
+        if index < SLOTS { Ok(Self(index)) } else { Err(SlotOutOfRange(index)) }
+    }
+}
+
+impl From<Slot> for u16 {
+    fn from(slot: Slot) -> Self {
+        slot.0
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// A set of slots: a bitmap of 64-bit words, slot `s` at bit `s % 64` of word `s / 64`. Its capacity is
+/// fixed when it is made: 16384 on the wire, fewer in a small world. Sets of one cluster have one capacity.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotSet {
+    words: Box<[u64]>,
+}
+
+impl SlotSet {
+    /// The empty set in a cluster of `slots` slots.
+    pub fn new(slots: u16) -> Self {
+        Self { words: vec![0; usize::from(slots).div_ceil(64)].into_boxed_slice() }
+    }
+
+    /// A set from its words; the wire has `SLOTS / 64` of them.
+    pub fn from_words(words: Box<[u64]>) -> Self {
+        Self { words }
+    }
+
+    /// Its words.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Whether `slot` is in the set. A slot beyond the capacity is not.
+    pub fn contains(&self, slot: Slot) -> bool {
+        let i = slot.index();
+        self.words.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1)
+    }
+
+    /// Adds `slot`; whether it was absent.
+    pub fn insert(&mut self, slot: Slot) -> bool {
+        let i = slot.index();
+        let word = &mut self.words[i / 64];
+        let absent = *word >> (i % 64) & 1 == 0;
+        *word |= 1 << (i % 64);
+        absent
+    }
+
+    /// Removes `slot`; whether it was present.
+    pub fn remove(&mut self, slot: Slot) -> bool {
+        let i = slot.index();
+        let word = &mut self.words[i / 64];
+        let present = *word >> (i % 64) & 1 == 1;
+        *word &= !(1 << (i % 64));
+        present
+    }
+
+    /// How many slots are in the set.
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|w| w.count_ones() as usize).sum()
+    }
+
+    /// Whether no slot is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|&w| w == 0)
+    }
+
+    /// The slots, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.words.iter().enumerate().flat_map(|(i, &word)| {
+            let mut left = word;
+            core::iter::from_fn(move || {
+                (left != 0).then(|| {
+                    let bit = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    Slot((i * 64 + bit) as u16)
+                })
+            })
+        })
+    }
+
+    /// The maximal runs `(first, last)` of neighbouring slots, ascending, both ends included.
+    pub fn ranges(&self) -> impl Iterator<Item = (Slot, Slot)> + '_ {
+        let mut slots = self.iter().peekable();
+        core::iter::from_fn(move || {
+            let first = slots.next()?;
+            let mut last = first;
+            while let Some(next) = slots.next_if(|s| s.0 == last.0 + 1) {
+                last = next;
+            }
+            Some((first, last))
+        })
+    }
+}
+
+impl fmt::Debug for SlotSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (a, b)) in self.ranges().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            if a == b { write!(f, "{comma}{a}")? } else { write!(f, "{comma}{a}-{b}")? }
+        }
+        f.write_str("}")
+    }
+}
+
+/// Written as its capacity in words and its runs, so that a trace stays small.
+#[cfg(feature = "serde")]
+impl serde::Serialize for SlotSet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let runs: Vec<(Slot, Slot)> = self.ranges().collect();
+        (self.words.len() as u16, runs).serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for SlotSet {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let (words, runs) = <(u16, Vec<(Slot, Slot)>)>::deserialize(deserializer)?;
+        if words > SLOTS / 64 {
+            return Err(D::Error::custom("a slot set has at most 256 words"));
+        }
+        let mut set = Self { words: vec![0; usize::from(words)].into_boxed_slice() };
+        for (first, last) in runs {
+            if last.index() / 64 >= usize::from(words) {
+                return Err(D::Error::custom("a slot beyond the capacity of its set"));
+            }
+            for s in first.0..=last.0 {
+                set.insert(Slot(s));
+            }
+        }
+        Ok(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_join_across_words() {
+        let mut set = SlotSet::new(SLOTS);
+        for s in [0, 1, 2, 63, 64, 65, 200] {
+            assert!(set.insert(Slot::new(s)));
+        }
+        assert_eq!(format!("{set:?}"), "{0-2,63-65,200}");
+        assert_eq!(set.len(), 7);
+        assert!(set.remove(Slot::new(64)) && !set.remove(Slot::new(64)));
+        assert!(!set.contains(Slot::new(64)) && set.contains(Slot::new(65)));
+    }
+
+    quickcheck::quickcheck! {
+        fn a_set_is_its_slots_ascending(slots: Vec<u16>) -> bool {
+            let mut set = SlotSet::new(SLOTS);
+            let mut want: Vec<u16> = slots.iter().map(|s| s % SLOTS).collect();
+            want.iter().for_each(|&s| { set.insert(Slot::new(s)); });
+            want.sort_unstable();
+            want.dedup();
+            set.iter().map(u16::from).collect::<Vec<_>>() == want && set.len() == want.len()
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A Redis Cluster node around the transitions of `slotproof-model`.

@@ -1,0 +1,3 @@
+//! The `slotproof-node` server.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The claims are integration tests in `proofs/tests`; this library is empty on purpose.
