@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// Bytes of a node name, on the wire and in nodes.conf.
-pub const NODE_ID_LEN: usize = 40;
+pub(crate) const NODE_ID_LEN: usize = 40;
 
 /// A node's name: 40 characters of `a-z` and `0-9` (Redis draws them from lower-case hex, and accepts any
 /// of these; `verifyClusterNodeId`, cluster.c). Names are ordered bytewise, and the order matters: the
