@@ -1,1 +1,6 @@
 //! A Redis Cluster node around the transitions of `slotproof-model`.
+#![forbid(unsafe_code)]
+
+pub mod dump;
+pub mod keyspace;
+pub mod resp;
