@@ -47,12 +47,12 @@ pub(super) struct SlotMap {
     free: u32,
     newest: u32,
     /// Entries with an expiry, the next to expire first.
-    volatile: Option<Box<BTreeSet<(i64, u32)>>>,
+    volatile: BTreeSet<(i64, u32)>,
 }
 
 impl Default for SlotMap {
     fn default() -> Self {
-        Self { index: HashTable::new(), places: Vec::new(), free: NONE, newest: NONE, volatile: None }
+        Self { index: HashTable::new(), places: Vec::new(), free: NONE, newest: NONE, volatile: BTreeSet::new() }
     }
 }
 
@@ -63,7 +63,7 @@ impl SlotMap {
 
     /// How many entries have an expiry.
     pub(super) fn volatile_len(&self) -> usize {
-        self.volatile.as_ref().map_or(0, |v| v.len())
+        self.volatile.len()
     }
 
     /// Places are numbered from 0; some may be free.
@@ -158,21 +158,17 @@ impl SlotMap {
         if old == new {
             return;
         }
-        let volatile = self.volatile.get_or_insert_default();
         if old != NEVER {
-            volatile.remove(&(old, at));
+            self.volatile.remove(&(old, at));
         }
         if new != NEVER {
-            volatile.insert((new, at));
-        }
-        if volatile.is_empty() {
-            self.volatile = None;
+            self.volatile.insert((new, at));
         }
     }
 
     /// An entry whose time has come.
     pub(super) fn due(&self, now: i64) -> Option<u32> {
-        self.volatile.as_ref()?.first().filter(|(when, _)| *when < now).map(|&(_, at)| at)
+        self.volatile.first().filter(|(when, _)| *when < now).map(|&(_, at)| at)
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Entry> {
