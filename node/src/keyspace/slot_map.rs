@@ -52,7 +52,13 @@ pub(super) struct SlotMap {
 
 impl Default for SlotMap {
     fn default() -> Self {
-        Self { index: HashTable::new(), places: Vec::new(), free: NONE, newest: NONE, volatile: BTreeSet::new() }
+        Self {
+            index: HashTable::new(),
+            places: Vec::new(),
+            free: NONE,
+            newest: NONE,
+            volatile: BTreeSet::new(),
+        }
     }
 }
 

@@ -9,4 +9,5 @@ mod request;
 
 pub use number::{parse_f64, parse_i64};
 pub use reply::{Protocol, Reply};
+pub(crate) use request::split_quoted;
 pub use request::{Args, Limits, OwnedArgs, Parser, ProtocolError};
