@@ -114,6 +114,11 @@ impl Keyspace {
         self.entry(key).filter(|e| !e.is_due(now)).map(|e| &e.value)
     }
 
+    /// A key's value and expiry, whether its time has come or not.
+    pub fn entry_of(&self, key: &[u8]) -> Option<(&Value, Option<i64>)> {
+        self.entry(key).map(|e| (&e.value, e.expiry()))
+    }
+
     /// The value of a key. A key whose time has come is dropped.
     pub fn get(&mut self, key: &[u8], now: i64) -> Option<&Value> {
         self.get_mut(key, now).map(|v| &*v)

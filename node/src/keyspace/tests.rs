@@ -145,14 +145,12 @@ quickcheck::quickcheck! {
                     plain.insert(key, i);
                 }
                 1 => {
-                    if keyspace.remove(&key, 0).is_some() != plain.remove(&key).is_some() {
-                        return false;
-                    }
+                    let (mine, theirs) = (keyspace.remove(&key, 0), plain.remove(&key));
+                    assert_eq!(mine, theirs.map(number));
                 }
                 2 => {
-                    if keyspace.get(&key, 0).cloned() != plain.get(&key).map(|&n| number(n)) {
-                        return false;
-                    }
+                    let theirs = plain.get(&key).map(|&n| number(n));
+                    assert_eq!(keyspace.get(&key, 0).cloned(), theirs);
                 }
                 _ if !ended => {
                     cursor = keyspace.scan(cursor, 2, |k, _, _| met.push(k.to_vec()));

@@ -42,6 +42,12 @@ impl Reply {
         }
     }
 
+    /// What waits to be sent, on its own.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.buf.drain(..self.sent);
+        self.buf
+    }
+
     /// A mark to return to with [`Reply::truncate`].
     pub fn mark(&self) -> usize {
         self.buf.len()

@@ -203,6 +203,11 @@ impl Parser {
         self.pos + self.bulk.map_or(0, |len| len + 2)
     }
 
+    /// How much memory the request that is being read takes beside its bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.ranges.capacity() * size_of::<Range<usize>>()
+    }
+
     fn array_head(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
         let Some(n) = self.length(input, "too big mbulk count string", "invalid multibulk length")? else {
             return Ok(None);
