@@ -77,8 +77,9 @@ pub(crate) fn lookup(args: Args<'_>) -> Option<&'static Command> {
 /// Runs a request of a client (server.c `processCommand`). Every check before the command itself is here.
 pub(crate) fn dispatch(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let mark = client.reply.mark();
-    let silent = client.reply_mode != ReplyMode::On;
-    let skipped = client.reply_mode == ReplyMode::SkipNext;
+    if client.reply_mode == ReplyMode::SkipNext {
+        client.reply_mode = ReplyMode::Skip;
+    }
     if let Some(command) = accept(server, client, args) {
         let queues = client.multi.is_some() && !command.has(Flag::RunsInMulti);
         if queues {
@@ -93,9 +94,11 @@ pub(crate) fn dispatch(server: &mut Server, client: &mut Client, args: Args<'_>)
     } else if client.multi.is_none() {
         client.asking = false;
     }
-    if silent {
-        client.reply.truncate(mark);
-        if skipped && client.reply_mode == ReplyMode::SkipNext {
+    match client.reply_mode {
+        ReplyMode::On | ReplyMode::SkipNext => {}
+        ReplyMode::Off => client.reply.truncate(mark),
+        ReplyMode::Skip => {
+            client.reply.truncate(mark);
             client.reply_mode = ReplyMode::On;
         }
     }
@@ -176,9 +179,8 @@ fn refusal(
     let exists = |key: &&[u8]| db.exists(key, now);
     let route = match &client.multi {
         Some(multi) if command.has(Flag::IsExec) => {
-            kind.write = multi.kind.write;
-            kind.migrate = multi.kind.migrate;
-            kind.asking |= multi.kind.asking;
+            // What else its commands are does not count (cluster.c asks EXEC's own flags).
+            kind.write = multi.writes;
             let keys = multi.queue.iter().flat_map(|(command, args)| command.keys(args.args()));
             routes.route(kind, keys, slot_of, exists)
         }

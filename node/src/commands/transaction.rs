@@ -30,9 +30,7 @@ pub(super) fn enqueue(client: &mut Client, command: &'static Command, args: Args
     if !multi.doomed {
         let args = args.to_owned();
         multi.size += args.size();
-        multi.kind.write |= command.has(Flag::Write);
-        multi.kind.migrate |= command.has(Flag::IsMigrate);
-        multi.kind.asking |= command.has(Flag::Asking);
+        multi.writes |= command.has(Flag::Write);
         multi.queue.push((command, args));
         if multi.size > MAX_QUEUED {
             multi.doomed = true;

@@ -86,7 +86,7 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
         ttl => Expiry::At(now.saturating_add(ttl)),
     };
     match expiry {
-        Expiry::At(when) if when < now => drop(db.remove(&args[1], now)),
+        Expiry::At(when) if when <= now => drop(db.remove(&args[1], now)),
         _ => db.set(&args[1], value, expiry, now),
     }
     client.reply.ok();

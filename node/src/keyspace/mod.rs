@@ -164,20 +164,20 @@ impl Keyspace {
         if self.slots.is_empty() {
             self.slots.resize_with(usize::from(SLOTS), SlotMap::default);
         }
+        let mut found = self.slots[slot.index()].find(hash, key);
+        if let Some(at) = found
+            && self.slots[slot.index()].entry(at).is_some_and(|e| e.is_due(now))
+        {
+            self.remove_at(slot, hash, at);
+            self.expired += 1;
+            found = None;
+        }
         let map = &mut self.slots[slot.index()];
         let volatile_before = map.volatile_len();
-        let at = match map.find(hash, key) {
+        let at = match found {
             Some(at) => {
-                let Some(entry) = map.entry_mut(at) else { return };
-                entry.value = value;
-                match expiry {
-                    Expiry::Keep => {
-                        if entry.is_due(now) {
-                            map.set_expiry(at, None);
-                        }
-                    }
-                    Expiry::Never => map.set_expiry(at, None),
-                    Expiry::At(_) => {}
+                if let Some(entry) = map.entry_mut(at) {
+                    entry.value = value;
                 }
                 at
             }
@@ -189,9 +189,10 @@ impl Keyspace {
                 at
             }
         };
-        let map = &mut self.slots[slot.index()];
-        if let Expiry::At(when) = expiry {
-            map.set_expiry(at, Some(when));
+        match expiry {
+            Expiry::Keep => {}
+            Expiry::Never => map.set_expiry(at, None),
+            Expiry::At(when) => map.set_expiry(at, Some(when)),
         }
         self.count_volatile(slot, volatile_before);
     }

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use slotproof_model::RequestKind;
 use tokio::sync::Notify;
 
 use crate::resp::{OwnedArgs, Protocol, Reply};
@@ -27,6 +26,8 @@ pub enum ReplyMode {
     Off,
     /// The reply to the next command is not sent.
     SkipNext,
+    /// The reply to the running command is not sent.
+    Skip,
 }
 
 /// Commands queued since MULTI.
@@ -36,8 +37,8 @@ pub struct Transaction {
     pub queue: Vec<(&'static crate::commands::Command, OwnedArgs)>,
     /// A command was refused while queuing: EXEC will abort.
     pub doomed: bool,
-    /// What its commands are together, for routing.
-    pub kind: RequestKind,
+    /// One of its commands writes.
+    pub writes: bool,
     /// The memory that the queue takes, in bytes.
     pub size: usize,
 }

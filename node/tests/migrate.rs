@@ -1,0 +1,104 @@
+//! MIGRATE between real processes.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use support::{TestServer, free_port};
+
+fn keys_go_over(source: &TestServer, target: &TestServer) {
+    let (mut s, mut t) = (source.client(), target.client());
+    let port = target.port.to_string();
+    for i in 0..100 {
+        s.run(&format!("SET k{i} {}", "value".repeat(i)));
+    }
+    s.run("EXPIRE k1 1000");
+    s.run("SET n 12345");
+    let migrate = |args: &str| format!("MIGRATE 127.0.0.1 {port} {args}");
+    assert_eq!(s.run(&migrate("missing 0 1000")), "+NOKEY");
+    assert_eq!(s.run(&migrate("n 0 1000 COPY")), "+OK");
+    assert_eq!((s.run("EXISTS n"), t.run("GET n")), (":1".into(), "\"12345\"".into()));
+    let busy = s.run(&migrate("n 0 1000"));
+    assert_eq!(busy, "-ERR Target instance replied with error: BUSYKEY Target key name already exists.");
+    assert_eq!(s.run("EXISTS n"), ":1");
+    assert_eq!(s.run(&migrate("n 0 1000 REPLACE")), "+OK");
+    assert_eq!(s.run("EXISTS n"), ":0");
+    let keys: Vec<String> = (0..100).map(|i| format!("k{i}")).collect();
+    let mut args: Vec<&[u8]> =
+        vec![b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"", b"0", b"5000", b"KEYS", b"missing"];
+    args.extend(keys.iter().map(|k| k.as_bytes()));
+    assert_eq!(s.run_args(&args), "+OK");
+    assert_eq!((s.run("DBSIZE"), t.run("DBSIZE")), (":0".into(), ":101".into()));
+    for (i, key) in keys.iter().enumerate() {
+        assert_eq!(t.run(&format!("GET {key}")), format!("{:?}", "value".repeat(i)));
+    }
+    let ttl: i64 = t.run("TTL k1")[1..].parse().expect("a number");
+    assert!((990..=1000).contains(&ttl));
+    // Another database, on the kept connection.
+    s.run("SET other 1");
+    assert_eq!(s.run(&migrate("other 3 1000")), "+OK");
+    assert_eq!((t.run("SELECT 3"), t.run("GET other")), ("+OK".into(), "\"1\"".into()));
+    s.run("SET back 1");
+    assert_eq!(s.run(&migrate("back 0 1000")), "+OK");
+    assert_eq!((t.run("SELECT 0"), t.run("GET back")), ("+OK".into(), "\"1\"".into()));
+}
+
+#[test]
+fn between_two_of_our_own() {
+    keys_go_over(&TestServer::start(&[]), &TestServer::start(&[]));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn to_and_from_redis() {
+    keys_go_over(&TestServer::start(&[]), &TestServer::start_redis());
+    keys_go_over(&TestServer::start_redis(), &TestServer::start(&[]));
+}
+
+#[test]
+fn passwords() {
+    let (source, target) = (TestServer::start(&[]), TestServer::start(&["--requirepass", "secret"]));
+    let mut s = source.client();
+    s.run("SET k v");
+    let migrate = |auth: &str| format!("MIGRATE 127.0.0.1 {} k 0 1000{auth}", target.port);
+    assert!(s.run(&migrate("")).contains("NOAUTH"));
+    assert!(s.run(&migrate(" AUTH wrong")).contains("WRONGPASS"));
+    assert_eq!(s.run("EXISTS k"), ":1");
+    assert_eq!(s.run(&migrate(" AUTH2 default secret")), "+OK");
+    s.run("SET k v");
+    assert_eq!(s.run(&migrate(" AUTH secret REPLACE")), "+OK");
+    assert_eq!(s.run("EXISTS k"), ":0");
+}
+
+#[test]
+fn targets_that_fail() {
+    let source = TestServer::start(&[]);
+    let mut s = source.client();
+    s.run("SET k v");
+    let migrate = |port: u16| format!("MIGRATE 127.0.0.1 {port} k 0 100");
+    assert_eq!(s.run(&migrate(free_port())), "-IOERR error or timeout connecting to the client");
+
+    // One that accepts and says nothing: the time is up, and there is no second try.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    assert_eq!(s.run(&migrate(port)), "-IOERR error or timeout reading from target instance");
+    assert!(silent.accept().is_ok());
+    silent.set_nonblocking(true).expect("set");
+    assert!(silent.accept().is_err(), "one attempt only");
+
+    // One that hangs up is tried once more; then it answers.
+    let target = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = target.local_addr().expect("an address").port();
+    let server = std::thread::spawn(move || {
+        drop(target.accept().expect("the first attempt"));
+        let (mut second, _) = target.accept().expect("the second attempt");
+        let mut buf = [0; 4096];
+        assert!(second.read(&mut buf).expect("requests") > 0);
+        second.write_all(b"+OK\r\n+OK\r\n").expect("replies");
+        second
+    });
+    assert_eq!(s.run(&format!("MIGRATE 127.0.0.1 {port} k 0 5000")), "+OK");
+    assert_eq!(s.run("EXISTS k"), ":0");
+    drop(server.join());
+}

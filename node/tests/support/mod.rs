@@ -1,0 +1,168 @@
+//! Servers as children, and a client that speaks RESP over a plain socket.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A server that ends with the test.
+pub struct TestServer {
+    pub child: Child,
+    pub port: u16,
+    pub dir: TempDir,
+    pub log: BufReader<ChildStdout>,
+}
+
+/// A port that nobody uses now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+}
+
+impl TestServer {
+    /// Slotproof with these options, once it serves clients.
+    pub fn start(options: &[&str]) -> Self {
+        let port = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slotproof-node"));
+        command.args(["--port", &port.to_string()]).args(options);
+        Self::spawn(command, port)
+    }
+
+    /// The distribution's redis-server.
+    pub fn start_redis() -> Self {
+        let port = free_port();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--save", ""]);
+        Self::spawn(command, port)
+    }
+
+    fn spawn(mut command: Command, port: u16) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let mut child =
+            command.current_dir(dir.path()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        let log = BufReader::new(child.stdout.take().expect("its output"));
+        let mut server = Self { child, port, dir, log };
+        server.wait_for("Ready to accept connections");
+        server
+    }
+
+    /// Reads the log up to a line that contains `text`.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let mut seen = String::new();
+        loop {
+            let mut line = String::new();
+            let n = self.log.read_line(&mut line).expect("the log");
+            assert!(n > 0, "the server ended without saying {text:?}; it said\n{seen}");
+            if line.contains(text) {
+                return line;
+            }
+            seen.push_str(&line);
+        }
+    }
+
+    pub fn client(&self) -> TestClient {
+        TestClient::connect(self.port)
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client of a server.
+pub struct TestClient {
+    pub stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl TestClient {
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        let reader = BufReader::new(stream.try_clone().expect("a second handle"));
+        Self { stream, reader }
+    }
+
+    /// Sends words as they are between blanks and gives the reply.
+    pub fn run(&mut self, line: &str) -> String {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        self.send(&words);
+        self.reply()
+    }
+
+    /// Sends a request of these arguments and gives the reply.
+    pub fn run_args(&mut self, args: &[&[u8]]) -> String {
+        self.send(args);
+        self.reply()
+    }
+
+    pub fn send(&mut self, args: &[&[u8]]) {
+        let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
+        for arg in args {
+            bytes.extend(format!("${}\r\n", arg.len()).bytes());
+            bytes.extend_from_slice(arg);
+            bytes.extend(b"\r\n");
+        }
+        self.send_raw(&bytes);
+    }
+
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("sent");
+    }
+
+    fn line(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).expect("a line");
+        assert!(line.ends_with(b"\r\n"), "the connection ended after {:?}", String::from_utf8_lossy(&line));
+        line.truncate(line.len() - 2);
+        line
+    }
+
+    /// A bulk string as it is.
+    pub fn bulk(&mut self) -> Option<Vec<u8>> {
+        let head = self.line();
+        assert_eq!(head[0], b'$', "{:?}", String::from_utf8_lossy(&head));
+        let len: i64 = String::from_utf8_lossy(&head[1..]).parse().expect("a length");
+        let mut bytes = vec![0; usize::try_from(len).ok()? + 2];
+        self.reader.read_exact(&mut bytes).expect("a bulk string");
+        bytes.truncate(bytes.len() - 2);
+        Some(bytes)
+    }
+
+    /// A reply in words: `+`, `-`, `:` lines as they are, `"text"`, `(nil)`, `[a, b]`, `{k: v}`.
+    pub fn reply(&mut self) -> String {
+        let head = String::from_utf8_lossy(&self.line()).into_owned();
+        let (kind, rest) = head.split_at(1);
+        let count = || rest.parse::<i64>().expect("a length");
+        match kind {
+            "$" | "=" if count() < 0 => "(nil)".into(),
+            "$" | "=" => {
+                let mut bytes = vec![0; count() as usize + 2];
+                self.reader.read_exact(&mut bytes).expect("a bulk string");
+                format!("{:?}", String::from_utf8_lossy(&bytes[..bytes.len() - 2]))
+            }
+            "*" if count() < 0 => "(nil)".into(),
+            "*" | "~" | ">" => {
+                let items: Vec<String> = (0..count()).map(|_| self.reply()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            "%" => {
+                let items: Vec<String> =
+                    (0..count()).map(|_| format!("{}: {}", self.reply(), self.reply())).collect();
+                format!("{{{}}}", items.join(", "))
+            }
+            "_" => "(nil)".into(),
+            _ => head,
+        }
+    }
+
+    /// Whether the server has closed the connection.
+    pub fn is_closed(&mut self) -> bool {
+        matches!(self.reader.read(&mut [0; 1]), Ok(0)) || !self.stream.take_error().is_ok_and(|e| e.is_none())
+    }
+}
