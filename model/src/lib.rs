@@ -20,6 +20,7 @@ mod rules;
 mod slot;
 mod state;
 mod step;
+pub mod wire;
 
 pub use address::{Address, Flags, MAX_IP_LEN};
 pub use command::{Command, CommandError, SetSlot, integer, parse_slot};
