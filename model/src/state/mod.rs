@@ -47,12 +47,25 @@ pub struct NodeState {
     pub(crate) started: bool,
     /// The first two seconds are not over.
     pub(crate) startup_hold: bool,
-    /// I was in the minority, and the delay after that is not over.
-    pub(crate) rejoin_hold: bool,
+    /// Whether I was in the minority, and the delay after that.
+    pub(crate) rejoin: Rejoin,
     /// Work put off to the end of the step.
     pub(crate) todo: Todo,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) scratch: Scratch,
+}
+
+/// Where a node stands after it was in the minority (it is held in the state fail for a while).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Rejoin {
+    /// It was not, or that is over.
+    #[default]
+    No,
+    /// It is in the minority.
+    InMinority,
+    /// It waits for [`Timer::RejoinDelay`].
+    Waiting,
 }
 
 /// Work put off until the node sleeps (cluster.c `todo_before_sleep`).
@@ -108,7 +121,7 @@ impl NodeState {
             blacklist: BTreeSet::new(),
             started: false,
             startup_hold: false,
-            rejoin_hold: false,
+            rejoin: Rejoin::No,
             todo: Todo::default(),
             scratch: Scratch::default(),
         }
@@ -200,7 +213,7 @@ impl NodeState {
             .chain(reports)
             .chain(self.blacklist.iter().map(|&id| Timer::BlacklistExpires(id)))
             .chain(self.startup_hold.then_some(Timer::StartupDelay))
-            .chain(self.rejoin_hold.then_some(Timer::RejoinDelay))
+            .chain((self.rejoin == Rejoin::Waiting).then_some(Timer::RejoinDelay))
     }
 
     pub(crate) fn index(&self, id: &NodeId) -> Option<usize> {
