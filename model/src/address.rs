@@ -17,6 +17,13 @@ pub struct Address {
     pub cport: u16,
 }
 
+impl Address {
+    /// The port a client is told: one that came in plain text (`tls` false) to a TLS cluster is told the plain-text port, if it is known.
+    pub fn client_port(&self, tls: bool) -> u16 {
+        if !tls && self.pport != 0 { self.pport } else { self.port }
+    }
+}
+
 /// The longest textual address that fits the 46 bytes of the wire with its terminator.
 pub const MAX_IP_LEN: usize = 45;
 
