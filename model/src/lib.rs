@@ -49,3 +49,6 @@ pub use words::split_words;
 
 #[cfg(feature = "check")]
 pub mod fault;
+
+#[cfg(test)]
+mod redis;

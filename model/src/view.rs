@@ -197,9 +197,9 @@ impl<'a> View<'a> {
         all
     }
 
-    /// CLUSTER SHARDS: one for each node that is no replica, with slots or without.
+    /// CLUSTER SHARDS: one for each master, with slots or without. Nodes in handshake are none.
     pub fn shards(&self) -> Vec<Shard<'a>> {
-        let masters = self.state.peers().iter().filter(|p| !p.is_replica());
+        let masters = self.state.peers().iter().filter(|p| p.is_master());
         let shard = |master: &'a Peer| Shard {
             slots: master.slots.ranges().collect(),
             nodes: core::iter::once(master)
