@@ -5,6 +5,8 @@
 //! calls [`NodeState::step`], and executes the [`Effect`]s in order.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "check")]
+pub mod check;
 mod id;
 mod key_slot;
 mod slot;
