@@ -67,6 +67,8 @@ mod judge;
 mod report;
 mod search;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 
@@ -93,7 +95,8 @@ pub trait Explorable: Model<State: Clone + Eq + Debug, Action: Clone + Debug> {
     /// stored, hashed and compared in this form; 30 to 60 bytes are a good length.
     fn encode(&self, state: &Self::State, out: &mut Vec<u8>);
 
-    /// The state that [`Explorable::encode`] wrote. The explorer asserts for each state that it is the same.
+    /// The state that [`Explorable::encode`] wrote. The explorer asserts for each new state that it
+    /// is the same, and, with debug assertions, for each step.
     fn decode(&self, bytes: &[u8]) -> Self::State;
 
     /// The state as lines for a person. A printed path shows all lines of its first state and then, for each

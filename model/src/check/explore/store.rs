@@ -106,3 +106,38 @@ fn fold(word: u64) -> u64 {
     let wide = u128::from(word) * 0xa076_1d64_78bd_642f_u128;
     (wide as u64) ^ ((wide >> 64) as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_equal_hash_are_told_apart() {
+        let mut store = Store::new();
+        for number in 0..3_000_u32 {
+            let bytes = number.to_le_bytes();
+            let shared = u64::from(number % 7) << 61;
+            assert_eq!(store.find(&bytes, shared), None);
+            assert_eq!(store.add(&bytes, shared), number);
+        }
+        for number in 0..3_000_u32 {
+            let bytes = number.to_le_bytes();
+            assert_eq!(store.find(&bytes, u64::from(number % 7) << 61), Some(number));
+            assert_eq!(store.get(number), bytes);
+        }
+    }
+
+    #[test]
+    fn encodings_may_be_empty_and_of_any_length() {
+        let mut store = Store::new();
+        let longest = [0; 40];
+        for length in 0..=longest.len() {
+            let bytes = &longest[..length];
+            assert_eq!(store.add(bytes, hash(bytes)), length as u32);
+        }
+        for length in 0..=longest.len() {
+            let bytes = &longest[..length];
+            assert_eq!(store.find(bytes, hash(bytes)), Some(length as u32));
+        }
+    }
+}
