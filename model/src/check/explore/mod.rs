@@ -82,7 +82,8 @@ pub use search::{Explorer, Progress};
 /// A model that [`Explorer`] can explore: what a step is worth for fairness, when the world is at rest, which
 /// capacities were hit, and how a state is stored.
 ///
-/// **Contract:** `take(s, a).to` is what `next_state(s, a)` returns. Write `next_state` in terms of `take`.
+/// **Contract:** `take(s, a).to` is what `next_state(s, a)` returns (write `next_state` in terms of `take`), and
+/// for one state `actions` and `take` always give the same, in the same order.
 pub trait Explorable: Model<State: Clone + Eq + Debug, Action: Clone + Debug> {
     /// Takes one of the steps that `actions` listed for this state.
     fn take(&self, from: &Self::State, action: &Self::Action) -> Taken<Self::State>;

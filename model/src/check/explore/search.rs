@@ -98,9 +98,8 @@ impl<'a, M: Explorable> Explorer<'a, M> {
         self
     }
 
-    /// Calls back after each batch of states (256 of them, or some thousand
-    /// for each of several threads). A break ends the run: its bound is
-    /// `stopped`.
+    /// Calls back after each batch of states (256 of them, or some thousand for each of several threads). A
+    /// break ends the run: its bound is `stopped`.
     pub fn on_progress(mut self, callback: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.on_progress = Box::new(callback);
         self
@@ -114,8 +113,9 @@ impl<'a, M: Explorable> Explorer<'a, M> {
         self.search(CHUNK, expand_here).report()
     }
 
-    /// Explores the model with so many threads (at least one). Every result is the same as that of
-    /// [`Explorer::run`].
+    /// Explores the model with so many threads (at least one). The report is the same as that of
+    /// [`Explorer::run`], unless a violation or the callback stops the run: that is noticed between batches,
+    /// whose size depends on the threads.
     pub fn run_threads(self, threads: usize) -> Report<M>
     where
         M: Sync,
