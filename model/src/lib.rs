@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod address;
+#[cfg(feature = "check")]
+pub mod check;
 mod cluster_state;
 mod command;
 mod config;

@@ -317,20 +317,44 @@ impl NodeState {
         self.routes_changed();
     }
 
-    /// Gives a node in handshake its name (cluster.c `clusterRenameNode`).
+    /// Gives a node in handshake its name (cluster.c `clusterRenameNode`); none must have it. Entries that an operator made
+    /// for the placeholder follow; reports about it, which nobody honest makes, do not.
     pub(crate) fn rename_peer(&mut self, from: &NodeId, to: NodeId, out: &mut Effects) {
-        let Some(at) = self.index(from) else { return };
-        let mut peer = self.peers[at].clone();
-        debug_assert!(peer.slots.is_empty() && peer.reports.is_empty(), "nothing is known of a placeholder");
-        self.peers.remove(at);
+        let Some(at) = self.index(from).filter(|_| self.index(&to).is_none()) else { return };
+        let slots: Vec<Slot> = self.peers[at].slots.iter().collect();
+        for &slot in &slots {
+            self.unbind(slot);
+        }
+        let mut peer = self.peers.remove(at);
         for owner in &mut self.owners {
             if *owner != NO_OWNER && usize::from(*owner) > at {
                 *owner -= 1;
             }
         }
+        for report in core::mem::take(&mut peer.reports) {
+            out.push(Effect::Cancel(Timer::ReportExpires { subject: *from, reporter: report.reporter }));
+        }
+        let flags = peer.flags;
         peer.id = to;
         peer.digest.forget();
         self.insert_peer(peer);
+        let now = self.index(&to).expect("just inserted");
+        slots.iter().for_each(|&slot| self.bind(slot, now));
+        self.peer_at(now).flags = flags;
+        let named = |map: &BTreeMap<Slot, NodeId>| -> Vec<Slot> {
+            map.iter().filter(|(_, n)| *n == from).map(|(&s, _)| s).collect()
+        };
+        for slot in named(&self.migrating) {
+            self.set_migrating(slot, Some(to));
+        }
+        for slot in named(&self.importing) {
+            self.set_importing(slot, Some(to));
+        }
+        for i in 0..self.peers.len() {
+            if self.peers[i].master == Some(*from) {
+                self.peer_at(i).master = Some(to);
+            }
+        }
         out.push(Effect::Cancel(Timer::HandshakeExpires(*from)));
         out.push(Effect::Rename { from: *from, to });
     }
