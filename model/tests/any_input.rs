@@ -176,6 +176,20 @@ fn orderly(input: &Input, out: &Effects) {
     assert_eq!(out.reply().is_some(), matches!(input, Input::Command { .. }));
 }
 
+/// A trace holds inputs, effects and states: each comes back as it was, a state with its digest.
+#[cfg(feature = "serde")]
+fn written_and_read(state: &mut NodeState, input: &Input, out: &Effects) {
+    fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+        let bytes = postcard::to_stdvec(value).expect("written");
+        postcard::from_bytes(&bytes).expect("read")
+    }
+    assert_eq!(again(input), *input);
+    assert_eq!(again(&out.0), out.0);
+    let mut read = again(state);
+    assert_eq!(read, *state);
+    assert_eq!(read.digest(), state.digest());
+}
+
 fn a_run_of_anything(inputs: Vec<Any>) -> bool {
     let config = Config { slots: SLOTS, ..Config::default() };
     let mut state = NodeState::new(NodeId::from_seed(0), &config);
@@ -189,6 +203,8 @@ fn a_run_of_anything(inputs: Vec<Any>) -> bool {
         assert_eq!((&state, &out), (&again, &out_again), "a step is a function");
         sane(&state);
         orderly(&input, &out);
+        #[cfg(feature = "serde")]
+        written_and_read(&mut state, &input, &out);
         let kept = state.digest();
         let restored = NodeState::from_saved(&state.saved(), &config);
         sane(&restored);

@@ -84,7 +84,7 @@ impl NodeState {
     }
 
     /// Computes the running part of the digest from nothing, for a state that was read from outside.
-    #[cfg_attr(not(test), expect(dead_code))]
+    #[cfg(any(test, feature = "serde"))]
     pub(crate) fn rebuild_digest(&mut self) {
         let mut all = 0;
         for peer in &mut self.peers {

@@ -6,6 +6,8 @@
 
 mod digest;
 mod peer;
+#[cfg(feature = "serde")]
+mod raw;
 mod saved;
 mod slots;
 
@@ -27,6 +29,7 @@ pub(crate) const NO_OWNER: u16 = u16::MAX;
 /// Everything a node knows of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "raw::RawState"))]
 pub struct NodeState {
     pub(crate) me: NodeId,
     pub(crate) current_epoch: Epoch,
