@@ -20,6 +20,8 @@ mod input;
 mod key_slot;
 mod message;
 pub mod migrate;
+mod node_line;
+pub mod nodes_conf;
 mod operator;
 mod ownership;
 mod receive;
@@ -28,6 +30,9 @@ mod rules;
 mod slot;
 mod state;
 mod step;
+pub mod view;
+pub mod wire;
+mod words;
 
 pub use address::{Address, Flags, MAX_IP_LEN};
 pub use command::{Command, CommandError, SetSlot, SlotList, integer, parse_slot};
@@ -37,10 +42,15 @@ pub use id::{Epoch, NodeId, ParseNodeIdError};
 pub use input::{Delay, Dice, Input, Link, Receipt, Timer};
 pub use key_slot::{crc16, hash_tag, key_slot};
 pub use message::{Body, GossipEntry, Header, Heartbeat, Message};
+pub use node_line::{NoStamps, Stamps};
 pub use route::{RequestKind, Route, RouteNode, RouteTable};
 pub use rules::Rules;
 pub use slot::{SLOTS, Slot, SlotOutOfRange, SlotSet};
 pub use state::{NodeState, Peer, Rejoin, Report, Saved, SavedNode, Todo};
+pub use words::split_words;
 
 #[cfg(feature = "check")]
 pub mod fault;
+
+#[cfg(test)]
+mod redis;

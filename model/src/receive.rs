@@ -47,7 +47,11 @@ impl NodeState {
                 message: message.clone(),
             }),
             // Votes and manual failovers come with elections; types of other versions mean nothing here.
-            Body::AuthRequest | Body::AuthAck | Body::ManualFailoverStart | Body::Other(_) => {}
+            Body::AuthRequest
+            | Body::AuthAck
+            | Body::ManualFailoverStart
+            | Body::Module { .. }
+            | Body::Other(_) => {}
         }
     }
 
