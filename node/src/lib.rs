@@ -1,1 +1,14 @@
 //! A Redis Cluster node around the transitions of `slotproof-model`.
+//!
+//! The data plane: requests come in through [`resp`], are looked up and run by [`commands`] on the
+//! [`keyspace`], all inside one [`server::Server`]. The cluster hangs in where [`server::ClusterHook`] is.
+#![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod config;
+pub mod dump;
+pub mod keyspace;
+pub mod resp;
+pub mod server;
+
+pub use server::{run, run_with};

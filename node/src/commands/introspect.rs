@@ -1,0 +1,256 @@
+//! COMMAND: what the tables say, as clients ask for it (server.c `commandCommand`).
+
+use super::{COMMANDS, Command, Flag, Spec, find, help, lookup, text};
+use crate::keyspace::glob_match;
+use crate::resp::{Args, Reply};
+use crate::server::{Client, Server};
+
+/// The commands of this family.
+pub(super) static SPECS: &[Spec] = &[Spec::new("command", -1, "loading stale", "slow connection", all)
+    .tips("nondeterministic_output_order")
+    .about("server", "2.8.13", "Describes commands.")
+    .subs(COMMAND_SUBS)];
+
+static COMMAND_SUBS: &[Spec] = &[
+    Spec::new("count", 2, "loading stale", "slow connection", count).about(
+        "server",
+        "2.8.13",
+        "Counts the commands.",
+    ),
+    Spec::new("docs", -2, "loading stale", "slow connection", docs)
+        .tips("nondeterministic_output_order")
+        .about("server", "7.0.0", "Documents commands."),
+    Spec::new("getkeys", -4, "loading stale", "slow connection", getkeys).about(
+        "server",
+        "2.8.13",
+        "Picks the keys out of a request.",
+    ),
+    Spec::new("getkeysandflags", -4, "loading stale", "slow connection", getkeysandflags).about(
+        "server",
+        "7.0.0",
+        "Picks the keys out of a request, and what is done with them.",
+    ),
+    Spec::new("help", 2, "loading stale", "slow connection", command_help).about(
+        "server",
+        "5.0.0",
+        "Lists the subcommands.",
+    ),
+    Spec::new("info", -2, "loading stale", "slow connection", info)
+        .tips("nondeterministic_output_order")
+        .about("server", "2.8.13", "Describes some commands."),
+    Spec::new("list", -2, "loading stale", "slow connection", list)
+        .tips("nondeterministic_output_order")
+        .about("server", "7.0.0", "Lists the names of commands."),
+];
+
+/// All commands by name.
+fn sorted() -> Vec<&'static Command> {
+    let mut all: Vec<_> = COMMANDS.values().collect();
+    all.sort_unstable_by_key(|c| c.full_name);
+    all
+}
+
+fn subs_of(command: &'static Command) -> Vec<&'static Command> {
+    let mut all: Vec<_> = command.subs.values().collect();
+    all.sort_unstable_by_key(|c| c.full_name);
+    all
+}
+
+/// A command of this name; `container|subcommand` names a subcommand.
+fn named(name: &[u8]) -> Option<&'static Command> {
+    match name.iter().position(|&b| b == b'|') {
+        Some(bar) => find(&name[..bar])?.sub(&name[bar + 1..]),
+        None => find(name),
+    }
+}
+
+fn all(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    let all = sorted();
+    client.reply.array(all.len());
+    all.into_iter().for_each(|command| describe(&mut client.reply, command));
+}
+
+fn count(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    client.reply.len(COMMANDS.len());
+}
+
+fn command_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    help(client, "command");
+}
+
+fn info(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if args.len() == 2 {
+        return all(server, client, args);
+    }
+    client.reply.array(args.len() - 2);
+    for name in args.from(2).iter() {
+        match named(name) {
+            Some(command) => describe(&mut client.reply, command),
+            None => client.reply.null(),
+        }
+    }
+}
+
+fn words(list: &'static str) -> impl Iterator<Item = &'static str> + Clone {
+    list.split(' ').filter(|w| !w.is_empty())
+}
+
+fn describe(reply: &mut Reply, command: &'static Command) {
+    let spec = command.spec;
+    let (first, last, step) = spec.keys;
+    reply.array(10);
+    reply.bulk(command.full_name);
+    reply.int(spec.arity.into());
+    reply.set(words(spec.flags).count());
+    words(spec.flags).for_each(|flag| reply.status(flag));
+    reply.int(first.into());
+    reply.int(last.into());
+    reply.int(step.into());
+    reply.set(words(spec.acl).count());
+    words(spec.acl).for_each(|category| reply.status(&format!("@{category}")));
+    reply.set(words(spec.tips).count());
+    words(spec.tips).for_each(|tip| reply.bulk(tip));
+    key_specs(reply, command);
+    let subs = subs_of(command);
+    reply.array(subs.len());
+    subs.into_iter().for_each(|sub| describe(reply, sub));
+}
+
+/// Where keys are, in the form since Redis 7: a place to begin, and how to go on from there.
+fn key_specs(reply: &mut Reply, command: &'static Command) {
+    let spec = command.spec;
+    let (first, last, step) = spec.keys;
+    if first == 0 {
+        return reply.set(0);
+    }
+    let by_word = command.has(Flag::IsMigrate);
+    reply.set(1 + usize::from(by_word));
+    key_spec_head(reply, words(spec.key_flags), "index");
+    reply.map(1);
+    reply.bulk("index");
+    reply.int(first.into());
+    let last = if last < 0 { last } else { last - first };
+    key_range(reply, last, step);
+    if by_word {
+        // MIGRATE's keys can also follow the word KEYS, searched from the end but one backwards.
+        key_spec_head(reply, words(spec.key_flags).chain(["incomplete"]), "keyword");
+        reply.map(2);
+        reply.bulk("keyword");
+        reply.bulk("KEYS");
+        reply.bulk("startfrom");
+        reply.int(-2);
+        key_range(reply, -1, 1);
+    }
+}
+
+fn key_spec_head(reply: &mut Reply, flags: impl Iterator<Item = &'static str> + Clone, kind: &str) {
+    reply.map(3);
+    reply.bulk("flags");
+    reply.set(flags.clone().count());
+    flags.for_each(|flag| reply.status(flag));
+    reply.bulk("begin_search");
+    reply.map(2);
+    reply.bulk("type");
+    reply.bulk(kind);
+    reply.bulk("spec");
+}
+
+fn key_range(reply: &mut Reply, last: i32, step: i32) {
+    reply.bulk("find_keys");
+    reply.map(2);
+    reply.bulk("type");
+    reply.bulk("range");
+    reply.bulk("spec");
+    reply.map(3);
+    reply.bulk("lastkey");
+    reply.int(last.into());
+    reply.bulk("keystep");
+    reply.int(step.into());
+    reply.bulk("limit");
+    reply.int(0);
+}
+
+fn docs(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    let asked: Vec<&'static Command> = match args.len() {
+        2 => sorted(),
+        _ => args.from(2).iter().filter_map(named).collect(),
+    };
+    client.reply.map(asked.len());
+    asked.into_iter().for_each(|command| document(&mut client.reply, command));
+}
+
+fn document(reply: &mut Reply, command: &'static Command) {
+    let subs = subs_of(command);
+    reply.bulk(command.full_name);
+    reply.map(3 + usize::from(!subs.is_empty()));
+    reply.bulk("summary");
+    reply.bulk(command.spec.summary);
+    reply.bulk("since");
+    reply.bulk(command.spec.since);
+    reply.bulk("group");
+    reply.bulk(command.spec.group);
+    if !subs.is_empty() {
+        reply.bulk("subcommands");
+        reply.map(subs.len());
+        subs.into_iter().for_each(|sub| document(reply, sub));
+    }
+}
+
+fn getkeys(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_keys(client, args.from(2), false);
+}
+
+fn getkeysandflags(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_keys(client, args.from(2), true);
+}
+
+fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
+    let Some(command) = lookup(request) else {
+        return client.reply.error("Invalid command specified");
+    };
+    if !command.takes_keys() {
+        return client.reply.error("The command has no key arguments");
+    }
+    if !command.fits(request.len()) {
+        return client.reply.error("Invalid number of arguments specified for command");
+    }
+    let keys: Vec<&[u8]> = command.keys(request).collect();
+    if keys.is_empty() {
+        return client.reply.error("Invalid arguments specified for command");
+    }
+    let flags = match command.full_name {
+        // SET reads the key only where it is asked to.
+        "set" if (3..request.len()).any(|i| request.is(i, "get")) => "RW access update",
+        "set" => "OW update",
+        _ => command.spec.key_flags,
+    };
+    client.reply.array(keys.len());
+    for key in keys {
+        if with_flags {
+            client.reply.array(2);
+        }
+        client.reply.bulk(key);
+        if with_flags {
+            client.reply.set(words(flags).count());
+            words(flags).for_each(|flag| client.reply.status(flag));
+        }
+    }
+}
+
+fn list(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    let everything = || sorted().into_iter().flat_map(|c| std::iter::once(c).chain(subs_of(c)));
+    let names: Vec<&str> = match args.len() {
+        2 => everything().map(|c| c.full_name).collect(),
+        5 if args.is(2, "filterby") && args.is(3, "module") => Vec::new(),
+        5 if args.is(2, "filterby") && args.is(3, "aclcat") => {
+            everything().filter(|c| words(c.spec.acl).any(|w| args.is(4, w))).map(|c| c.full_name).collect()
+        }
+        5 if args.is(2, "filterby") && args.is(3, "pattern") => {
+            let pattern = args[4].to_ascii_lowercase();
+            everything().map(|c| c.full_name).filter(|name| glob_match(&pattern, name.as_bytes())).collect()
+        }
+        _ => return client.reply.error(text::SYNTAX),
+    };
+    client.reply.array(names.len());
+    names.into_iter().for_each(|name| client.reply.bulk(name));
+}

@@ -1,0 +1,443 @@
+//! Strings (t_string.c).
+
+use super::expire::{Unit, absolute};
+use super::{Spec, text};
+use crate::keyspace::{Expiry, Str, Value};
+use crate::resp::{Args, Reply, parse_i64};
+use crate::server::{Client, Server};
+
+/// The commands of this family.
+pub(super) static SPECS: &[Spec] =
+    &[
+        Spec::new("get", 2, "readonly fast", "read string fast", get).keys(1, 1, 1, "RO access").about(
+            "string",
+            "1.0.0",
+            "Answers the string of a key.",
+        ),
+        Spec::new("set", -3, "write denyoom", "write string slow", set)
+            .keys(1, 1, 1, "RW access update variable_flags")
+            .about("string", "1.0.0", "Stores a string, if asked with conditions and an expiry."),
+        Spec::new("setnx", 3, "write denyoom fast", "write string fast", setnx)
+            .keys(1, 1, 1, "OW insert")
+            .about("string", "1.0.0", "Stores a string if the key is missing."),
+        Spec::new("setex", 4, "write denyoom", "write string slow", setex).keys(1, 1, 1, "OW update").about(
+            "string",
+            "2.0.0",
+            "Stores a string with an expiry in seconds.",
+        ),
+        Spec::new("psetex", 4, "write denyoom", "write string slow", psetex)
+            .keys(1, 1, 1, "OW update")
+            .about("string", "2.6.0", "Stores a string with an expiry in milliseconds."),
+        Spec::new("getset", 3, "write denyoom fast", "write string fast", getset)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "1.0.0", "Stores a string and answers the one before."),
+        Spec::new("getdel", 2, "write fast", "write string fast", getdel)
+            .keys(1, 1, 1, "RW access delete")
+            .about("string", "6.2.0", "Answers the string of a key and deletes the key."),
+        Spec::new("getex", -2, "write fast", "write string fast", getex)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "6.2.0", "Answers the string of a key and changes its expiry."),
+        Spec::new("strlen", 2, "readonly fast", "read string fast", strlen).keys(1, 1, 1, "RO").about(
+            "string",
+            "2.2.0",
+            "Answers the length of a string.",
+        ),
+        Spec::new("incr", 2, "write denyoom fast", "write string fast", incr)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "1.0.0", "Adds one to a number."),
+        Spec::new("decr", 2, "write denyoom fast", "write string fast", decr)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "1.0.0", "Takes one from a number."),
+        Spec::new("incrby", 3, "write denyoom fast", "write string fast", incrby)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "1.0.0", "Adds to a number."),
+        Spec::new("decrby", 3, "write denyoom fast", "write string fast", decrby)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "1.0.0", "Takes from a number."),
+        Spec::new("append", 3, "write denyoom fast", "write string fast", append)
+            .keys(1, 1, 1, "RW insert")
+            .about("string", "2.0.0", "Adds to the end of a string."),
+        Spec::new("mget", -2, "readonly fast", "read string fast", mget)
+            .keys(1, -1, 1, "RO access")
+            .tips("request_policy:multi_shard")
+            .about("string", "1.0.0", "Answers the strings of several keys."),
+        Spec::new("mset", -3, "write denyoom", "write string slow", mset)
+            .keys(1, -1, 2, "OW update")
+            .tips("request_policy:multi_shard response_policy:all_succeeded")
+            .about("string", "1.0.1", "Stores several strings."),
+        Spec::new("msetnx", -3, "write denyoom", "write string slow", msetnx)
+            .keys(1, -1, 2, "OW insert")
+            .tips("request_policy:multi_shard response_policy:agg_min")
+            .about("string", "1.0.1", "Stores several strings if all keys are missing."),
+        Spec::new("getrange", 4, "readonly", "read string slow", getrange).keys(1, 1, 1, "RO access").about(
+            "string",
+            "2.4.0",
+            "Answers a part of a string.",
+        ),
+        Spec::new("setrange", 4, "write denyoom", "write string slow", setrange)
+            .keys(1, 1, 1, "RW update")
+            .about("string", "2.2.0", "Overwrites a part of a string."),
+    ];
+
+/// Writes a string.
+fn reply_str(reply: &mut Reply, s: &Str) {
+    match s {
+        Str::Int(n) => reply.bulk_int(*n),
+        Str::Fixed(b) => reply.bulk(b),
+        Str::Grown(b) => reply.bulk(b),
+    }
+}
+
+/// Writes the string of a key, or null.
+fn reply_get(server: &mut Server, client: &mut Client, key: &[u8]) {
+    let now = server.now_ms;
+    let found = match server.dbs[client.db].get(key, now) {
+        Some(Value::Str(s)) => {
+            reply_str(&mut client.reply, s);
+            true
+        }
+        None => {
+            client.reply.null();
+            false
+        }
+    };
+    count(server, found);
+}
+
+fn count(server: &mut Server, found: bool) {
+    server.stats.hits += u64::from(found);
+    server.stats.misses += u64::from(!found);
+}
+
+fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_get(server, client, &args[1]);
+}
+
+/// An expiry that a command was given.
+struct Asked {
+    time: i64,
+    unit: Unit,
+    relative: bool,
+}
+
+impl Asked {
+    /// The option at `i`, if it is one of EX, PX, EXAT and PXAT and a time follows.
+    fn option(args: Args<'_>, i: usize) -> Option<(Unit, bool, &[u8])> {
+        let (unit, relative) = match () {
+            () if args.is(i, "ex") => (Unit::Seconds, true),
+            () if args.is(i, "px") => (Unit::Millis, true),
+            () if args.is(i, "exat") => (Unit::Seconds, false),
+            () if args.is(i, "pxat") => (Unit::Millis, false),
+            () => return None,
+        };
+        args.get(i + 1).map(|time| (unit, relative, time))
+    }
+
+    /// A time must be a positive number and must not overflow.
+    fn parse(unit: Unit, relative: bool, time: &[u8], now: i64, name: &str) -> Result<i64, String> {
+        let time = parse_i64(time).ok_or(text::NOT_INT)?;
+        let asked = Self { time, unit, relative };
+        asked.when(now).ok_or_else(|| format!("invalid expire time in '{name}' command"))
+    }
+
+    fn when(&self, now: i64) -> Option<i64> {
+        if self.time <= 0 {
+            return None;
+        }
+        absolute(self.time, self.unit, if self.relative { now } else { 0 })
+    }
+}
+
+fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let (mut nx, mut xx, mut get, mut keep, mut asked) = (false, false, false, false, None);
+    let mut i = 3;
+    while i < args.len() {
+        if args.is(i, "nx") && !xx {
+            nx = true;
+        } else if args.is(i, "xx") && !nx {
+            xx = true;
+        } else if args.is(i, "get") {
+            get = true;
+        } else if args.is(i, "keepttl") && asked.is_none() {
+            keep = true;
+        } else if let Some(option) = Asked::option(args, i)
+            && !keep
+            && asked.is_none()
+        {
+            asked = Some(option);
+            i += 1;
+        } else {
+            return client.reply.error(text::SYNTAX);
+        }
+        i += 1;
+    }
+    let now = server.now_ms;
+    let expiry = match asked {
+        None if keep => Expiry::Keep,
+        None => Expiry::Never,
+        Some((unit, relative, time)) => match Asked::parse(unit, relative, time, now, "set") {
+            Ok(when) => Expiry::At(when),
+            Err(e) => return client.reply.error(e),
+        },
+    };
+    if get {
+        reply_get(server, client, &args[1]);
+    }
+    let db = server.db(client);
+    if (nx || xx) && db.get(&args[1], now).is_some() != xx {
+        if !get {
+            client.reply.null();
+        }
+        return;
+    }
+    store(db, &args[1], Value::string(&args[2]), expiry, now);
+    if !get {
+        client.reply.ok();
+    }
+}
+
+/// Stores a value; one whose expiry is past already is as good as deleted.
+fn store(db: &mut crate::keyspace::Keyspace, key: &[u8], value: Value, expiry: Expiry, now: i64) {
+    match expiry {
+        Expiry::At(when) if when <= now => drop(db.remove(key, now)),
+        _ => db.set(key, value, expiry, now),
+    }
+}
+
+fn setnx(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let now = server.now_ms;
+    let db = server.db(client);
+    let missing = db.get(&args[1], now).is_none();
+    if missing {
+        db.set(&args[1], Value::string(&args[2]), Expiry::Never, now);
+    }
+    client.reply.int(i64::from(missing));
+}
+
+fn setex(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    set_with_expiry(server, client, args, Unit::Seconds, "setex");
+}
+
+fn psetex(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    set_with_expiry(server, client, args, Unit::Millis, "psetex");
+}
+
+fn set_with_expiry(server: &mut Server, client: &mut Client, args: Args<'_>, unit: Unit, name: &str) {
+    let now = server.now_ms;
+    match Asked::parse(unit, true, &args[2], now, name) {
+        Ok(when) => {
+            store(server.db(client), &args[1], Value::string(&args[3]), Expiry::At(when), now);
+            client.reply.ok();
+        }
+        Err(e) => client.reply.error(e),
+    }
+}
+
+fn getset(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_get(server, client, &args[1]);
+    let now = server.now_ms;
+    server.db(client).set(&args[1], Value::string(&args[2]), Expiry::Never, now);
+}
+
+fn getdel(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_get(server, client, &args[1]);
+    let now = server.now_ms;
+    server.db(client).remove(&args[1], now);
+}
+
+fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let now = server.now_ms;
+    let expiry = match args.len() {
+        2 => None,
+        3 if args.is(2, "persist") => Some(Expiry::Never),
+        4 => match Asked::option(args, 2) {
+            Some((unit, relative, time)) => match Asked::parse(unit, relative, time, now, "getex") {
+                Ok(when) => Some(Expiry::At(when)),
+                Err(e) => return client.reply.error(e),
+            },
+            None => return client.reply.error(text::SYNTAX),
+        },
+        _ => return client.reply.error(text::SYNTAX),
+    };
+    reply_get(server, client, &args[1]);
+    let db = server.db(client);
+    match expiry {
+        Some(Expiry::At(when)) if when <= now => drop(db.remove(&args[1], now)),
+        Some(Expiry::At(when)) => db.set_expiry(&args[1], Some(when)),
+        Some(_) => db.set_expiry(&args[1], None),
+        None => {}
+    }
+}
+
+fn strlen(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let now = server.now_ms;
+    let len = server.db(client).get(&args[1], now).map(|Value::Str(s)| s.len());
+    count(server, len.is_some());
+    client.reply.len(len.unwrap_or(0));
+}
+
+fn incr(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    add(server, client, &args[1], 1);
+}
+
+fn decr(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    add(server, client, &args[1], -1);
+}
+
+fn incrby(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    match parse_i64(&args[2]) {
+        Some(n) => add(server, client, &args[1], n),
+        None => client.reply.error(text::NOT_INT),
+    }
+}
+
+fn decrby(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    match parse_i64(&args[2]) {
+        Some(i64::MIN) => client.reply.error("decrement would overflow"),
+        Some(n) => add(server, client, &args[1], -n),
+        None => client.reply.error(text::NOT_INT),
+    }
+}
+
+fn add(server: &mut Server, client: &mut Client, key: &[u8], n: i64) {
+    let now = server.now_ms;
+    let db = server.db(client);
+    let sum = match db.get_mut(key, now) {
+        Some(Value::Str(s)) => {
+            let Some(old) = s.as_int() else {
+                return client.reply.error(text::NOT_INT);
+            };
+            let Some(sum) = old.checked_add(n) else {
+                return client.reply.error("increment or decrement would overflow");
+            };
+            *s = Str::Int(sum);
+            sum
+        }
+        None => {
+            db.set(key, Value::Str(Str::Int(n)), Expiry::Never, now);
+            n
+        }
+    };
+    client.reply.int(sum);
+}
+
+const TOO_LONG: &str = "string exceeds maximum allowed size (proto-max-bulk-len)";
+
+fn append(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let (now, most) = (server.now_ms, server.limits.max_bulk);
+    let db = server.db(client);
+    let len = match db.get_mut(&args[1], now) {
+        Some(Value::Str(s)) => {
+            if (s.len() + args[2].len()) as i64 > most {
+                return client.reply.error(TOO_LONG);
+            }
+            let bytes = s.grow();
+            bytes.extend_from_slice(&args[2]);
+            bytes.len()
+        }
+        None => {
+            db.set(&args[1], Value::string(&args[2]), Expiry::Never, now);
+            args[2].len()
+        }
+    };
+    client.reply.len(len);
+}
+
+fn mget(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    client.reply.array(args.len() - 1);
+    for key in args.from(1).iter() {
+        reply_get(server, client, key);
+    }
+}
+
+/// The keys and values of MSET and MSETNX; the error is written if a value is missing.
+fn pairs<'a>(client: &mut Client, args: Args<'a>, name: &str) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+    if args.len().is_multiple_of(2) {
+        client.reply.error(format!("wrong number of arguments for '{name}' command"));
+        return None;
+    }
+    let all = args.from(1);
+    Some(all.iter().step_by(2).zip(all.from(1).iter().step_by(2)).collect())
+}
+
+fn mset(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let Some(pairs) = pairs(client, args, "mset") else { return };
+    let now = server.now_ms;
+    let db = server.db(client);
+    for (key, value) in pairs {
+        db.set(key, Value::string(value), Expiry::Never, now);
+    }
+    client.reply.ok();
+}
+
+fn msetnx(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let Some(pairs) = pairs(client, args, "msetnx") else { return };
+    let now = server.now_ms;
+    let db = server.db(client);
+    if pairs.iter().any(|(key, _)| db.get(key, now).is_some()) {
+        return client.reply.int(0);
+    }
+    for (key, value) in pairs {
+        db.set(key, Value::string(value), Expiry::Never, now);
+    }
+    client.reply.int(1);
+}
+
+fn getrange(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let (Some(start), Some(end)) = (parse_i64(&args[2]), parse_i64(&args[3])) else {
+        return client.reply.error(text::NOT_INT);
+    };
+    let now = server.now_ms;
+    match server.dbs[client.db].get(&args[1], now) {
+        Some(Value::Str(s)) => {
+            let bytes = s.bytes();
+            client.reply.bulk(part(&bytes, start, end));
+        }
+        None => client.reply.bulk(b""),
+    }
+}
+
+/// Bytes `start` to `end`, both included, negative ones from the end.
+fn part(bytes: &[u8], start: i64, end: i64) -> &[u8] {
+    let len = bytes.len() as i64;
+    if start < 0 && end < 0 && start > end {
+        return b"";
+    }
+    let from_end = |i: i64| if i < 0 { (len + i).max(0) } else { i };
+    let (start, end) = (from_end(start), from_end(end).min(len - 1));
+    if start > end || len == 0 {
+        return b"";
+    }
+    &bytes[start as usize..=end as usize]
+}
+
+fn setrange(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let Some(offset) = parse_i64(&args[2]) else {
+        return client.reply.error(text::NOT_INT);
+    };
+    let Ok(offset) = usize::try_from(offset) else {
+        return client.reply.error("offset is out of range");
+    };
+    let (now, most) = (server.now_ms, server.limits.max_bulk);
+    let (key, bytes) = (&args[1], &args[3]);
+    let db = server.db(client);
+    let old = db.get(key, now).map(|Value::Str(s)| s.len());
+    if bytes.is_empty() {
+        return client.reply.len(old.unwrap_or(0));
+    }
+    let end = offset.saturating_add(bytes.len());
+    if end as u64 > most as u64 {
+        return client.reply.error(TOO_LONG);
+    }
+    if old.is_none() {
+        db.set(key, Value::Str(Str::Grown(Vec::new())), Expiry::Never, now);
+    }
+    if let Some(Value::Str(s)) = db.get_mut(key, now) {
+        let string = s.grow();
+        if string.len() < end {
+            string.resize(end, 0);
+        }
+        string[offset..end].copy_from_slice(bytes);
+        client.reply.len(string.len());
+    }
+}

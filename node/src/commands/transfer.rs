@@ -1,0 +1,93 @@
+//! DUMP and RESTORE (cluster.c `dumpCommand`, `restoreCommand`).
+
+use super::{Spec, text};
+use crate::dump::{dump as payload_of, restore as value_of, verify};
+use crate::keyspace::Expiry;
+use crate::resp::{Args, parse_i64};
+use crate::server::{Client, Server};
+
+/// The commands of this family.
+pub(super) static SPECS: &[Spec] = &[
+    Spec::new("dump", 2, "readonly", "keyspace read slow", dump)
+        .keys(1, 1, 1, "RO access")
+        .tips("nondeterministic_output")
+        .about("generic", "2.6.0", "Answers a key's value in serialized form."),
+    Spec::new("restore", -4, "write denyoom", "keyspace write slow dangerous", restore)
+        .keys(1, 1, 1, "OW update")
+        .about("generic", "2.6.0", "Creates a key from its serialized value."),
+    Spec::new("restore-asking", -4, "write denyoom asking", "keyspace write slow dangerous", restore)
+        .keys(1, 1, 1, "OW update")
+        .about(
+            "server",
+            "3.0.0",
+            "Creates a key from its serialized value while its slot is being imported.",
+        ),
+];
+
+fn dump(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let (now, compress) = (server.now_ms, server.config.yes("rdbcompression"));
+    match server.db(client).get(&args[1], now) {
+        Some(value) => {
+            let payload = payload_of(value, compress);
+            client.reply.bulk(payload);
+        }
+        None => client.reply.null(),
+    }
+}
+
+/// The order of the checks is that of Redis: options, key, time, payload.
+fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let (mut replace, mut absolute) = (false, false);
+    let mut i = 4;
+    while i < args.len() {
+        if args.is(i, "replace") {
+            replace = true;
+        } else if args.is(i, "absttl") {
+            absolute = true;
+        } else if let Some(value) = args.get(i + 1)
+            && (args.is(i, "idletime") || args.is(i, "freq"))
+        {
+            // Nothing here keeps when or how often a key was used: checked and left.
+            let Some(n) = parse_i64(value) else {
+                return client.reply.error(text::NOT_INT);
+            };
+            if args.is(i, "idletime") && n < 0 {
+                return client.reply.error("Invalid IDLETIME value, must be >= 0");
+            }
+            if args.is(i, "freq") && !(0..=255).contains(&n) {
+                return client.reply.error("Invalid FREQ value, must be >= 0 and <= 255");
+            }
+            i += 1;
+        } else {
+            return client.reply.error(text::SYNTAX);
+        }
+        i += 1;
+    }
+    let now = server.now_ms;
+    let db = server.db(client);
+    if !replace && db.get(&args[1], now).is_some() {
+        return client.reply.error("-BUSYKEY Target key name already exists.");
+    }
+    let ttl = match parse_i64(&args[2]) {
+        None => return client.reply.error(text::NOT_INT),
+        Some(..0) => return client.reply.error("Invalid TTL value, must be >= 0"),
+        Some(ttl) => ttl,
+    };
+    if let Err(e) = verify(&args[3]) {
+        return client.reply.error(e.to_string());
+    }
+    let value = match value_of(&args[3]) {
+        Ok(value) => value,
+        Err(e) => return client.reply.error(e.to_string()),
+    };
+    let expiry = match ttl {
+        0 => Expiry::Never,
+        ttl if absolute => Expiry::At(ttl),
+        ttl => Expiry::At(now.saturating_add(ttl)),
+    };
+    match expiry {
+        Expiry::At(when) if when < now => drop(db.remove(&args[1], now)),
+        _ => db.set(&args[1], value, expiry, now),
+    }
+    client.reply.ok();
+}

@@ -1,0 +1,257 @@
+//! The configuration: redis.conf and command-line options, CONFIG GET and SET.
+
+mod directives;
+mod file;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::keyspace::glob_match;
+use crate::resp::parse_i64;
+
+pub use directives::{DIRECTIVES, Directive, Kind, find};
+pub use file::{Invocation, StartError, parse_invocation};
+
+/// The value of every directive.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Only what was set.
+    values: BTreeMap<&'static str, Vec<u8>>,
+    /// The absolute path of the configuration file, if there is one.
+    pub file: Option<std::path::PathBuf>,
+}
+
+/// A value that a directive cannot have. The text is Redis's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadValue(pub Cow<'static, str>);
+
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadValue {}
+
+impl Config {
+    /// The value of a directive as CONFIG GET shows it. A name that is no directive has none.
+    pub fn bytes(&self, name: &str) -> &[u8] {
+        match self.values.get(name) {
+            Some(value) => value,
+            None => find(name.as_bytes()).map_or(b"", |d| d.default.as_bytes()),
+        }
+    }
+
+    /// The same as text.
+    pub fn text(&self, name: &str) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.bytes(name))
+    }
+
+    /// The value of a numeric directive (in bytes, for memory); 0 for any other.
+    pub fn int(&self, name: &str) -> i64 {
+        parse_i64(self.bytes(name)).unwrap_or(0)
+    }
+
+    /// Whether a directive says yes.
+    pub fn yes(&self, name: &str) -> bool {
+        self.bytes(name) == b"yes"
+    }
+
+    /// A copy of it is how several changes are made all or none.
+    pub fn set(&mut self, directive: &'static Directive, words: &[&[u8]]) -> Result<(), BadValue> {
+        let value = match (directive.kind, words) {
+            (Kind::List, words) => list(directive.name, self.bytes(directive.name), words)?,
+            (kind, [word]) => single(kind, word)?,
+            _ => return Err(BadValue("wrong number of arguments".into())),
+        };
+        self.values.insert(directive.name, value);
+        Ok(())
+    }
+
+    /// The directives whose names match a pattern, with their values, each name once.
+    pub fn matching(&self, patterns: &[&[u8]]) -> Vec<(&'static str, &[u8])> {
+        let mut found: Vec<_> = DIRECTIVES
+            .iter()
+            .flat_map(|d| [(d.name, d), (d.alias, d)])
+            .filter(|(name, _)| !name.is_empty())
+            .filter(|(name, _)| patterns.iter().any(|p| glob_match(&p.to_ascii_lowercase(), name.as_bytes())))
+            .map(|(name, d)| (name, self.bytes(d.name)))
+            .collect();
+        found.sort_unstable_by_key(|(name, _)| *name);
+        found
+    }
+
+    /// Whether a directive was set to anything, its default included.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+}
+
+fn single(kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
+    let between = |n: i64, min: i64, max: i64| {
+        if (min..=max).contains(&n) {
+            Ok(n.to_string().into_bytes())
+        } else {
+            Err(BadValue(format!("argument must be between {min} and {max} inclusive").into()))
+        }
+    };
+    match kind {
+        Kind::YesNo => [&b"yes"[..], b"no"]
+            .into_iter()
+            .find(|w| w.eq_ignore_ascii_case(word))
+            .map(<[u8]>::to_vec)
+            .ok_or(BadValue("argument must be 'yes' or 'no'".into())),
+        Kind::Int(min, max) => match parse_i64(word) {
+            Some(n) => between(n, min, max),
+            None => Err(BadValue("argument couldn't be parsed into an integer".into())),
+        },
+        Kind::Memory(min, max) => match memory(word) {
+            Some(n) => between(n, min, max),
+            None => Err(BadValue("argument must be a memory value".into())),
+        },
+        Kind::Word(words) => words
+            .iter()
+            .find(|w| w.as_bytes().eq_ignore_ascii_case(word))
+            .map(|w| w.as_bytes().to_vec())
+            .ok_or_else(|| {
+                let all = words.join(", ");
+                BadValue(format!("argument(s) must be one of the following: {all}").into())
+            }),
+        Kind::Text | Kind::List => Ok(word.to_vec()),
+    }
+}
+
+/// A number of bytes with an optional unit (util.c `memtoull`): k, m, g are powers of 1000, kb, mb, gb of
+/// 1024.
+pub fn memory(text: &[u8]) -> Option<i64> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let number: i64 = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
+    let unit = match text[digits..].to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+/// A directive of several words; `old` is what it was.
+fn list(name: &str, old: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
+    let split: Vec<&[u8]> =
+        words.iter().flat_map(|w| w.split(u8::is_ascii_whitespace)).filter(|w| !w.is_empty()).collect();
+    let numbers = || split.iter().map(|w| parse_i64(w)).collect::<Option<Vec<i64>>>();
+    match name {
+        "save" => {
+            let valid = numbers()
+                .is_some_and(|n| n.len() % 2 == 0 && n.chunks(2).all(|pair| pair[0] >= 1 && pair[1] >= 0));
+            if !valid {
+                return Err(BadValue("Invalid save parameters".into()));
+            }
+        }
+        "oom-score-adj-values" if numbers().is_none_or(|n| n.len() != 3) => {
+            return Err(BadValue("wrong number of arguments".into()));
+        }
+        "bind" if split.len() > 16 => return Err(BadValue("Too many bind addresses specified.".into())),
+        "client-output-buffer-limit" => return output_limits(old, &split),
+        "replicaof" if split.len() != 2 && !split.is_empty() => {
+            return Err(BadValue("wrong number of arguments".into()));
+        }
+        _ => {}
+    }
+    Ok(split.join(&b' '))
+}
+
+fn output_limits(old: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
+    const CLASSES: [&[u8]; 3] = [b"normal", b"slave", b"pubsub"];
+    if words.is_empty() || !words.len().is_multiple_of(4) {
+        return Err(BadValue("Wrong number of arguments in buffer limit configuration.".into()));
+    }
+    let old = old.split(|&b| b == b' ').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mut limits: Vec<Vec<Vec<u8>>> = old.chunks(4).map(|c| c[1..].to_vec()).collect();
+    for four in words.chunks(4) {
+        let class = if four[0].eq_ignore_ascii_case(b"replica") { b"slave" } else { four[0] };
+        let Some(i) = CLASSES.iter().position(|c| c.eq_ignore_ascii_case(class)) else {
+            return Err(BadValue("Invalid client class specified in buffer limit configuration.".into()));
+        };
+        let (Some(hard), Some(soft), Some(seconds)) =
+            (memory(four[1]), memory(four[2]), parse_i64(four[3]).filter(|s| *s >= 0))
+        else {
+            return Err(BadValue(
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.".into(),
+            ));
+        };
+        if let Some(limit) = limits.get_mut(i) {
+            *limit = [hard, soft, seconds].iter().map(|n| n.to_string().into_bytes()).collect();
+        }
+    }
+    let classes = CLASSES.iter().zip(limits);
+    let words: Vec<Vec<u8>> = classes.flat_map(|(c, l)| [vec![c.to_vec()], l].concat()).collect();
+    Ok(words.join(&b' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(config: &mut Config, name: &str, words: &[&str]) -> Result<(), BadValue> {
+        let words: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
+        config.set(find(name.as_bytes()).expect("a directive"), &words)
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_directive() {
+        for d in DIRECTIVES {
+            let words: Vec<&[u8]> = match d.kind {
+                Kind::List => d.default.as_bytes().split(|&b| b == b' ').collect(),
+                _ => vec![d.default.as_bytes()],
+            };
+            assert_eq!(Config::default().set(d, &words), Ok(()), "{}", d.name);
+        }
+    }
+
+    #[test]
+    fn values_are_normalised_and_refused() {
+        let mut c = Config::default();
+        assert_eq!(set(&mut c, "proto-max-bulk-len", &["2mb"]), Ok(()));
+        assert_eq!(c.int("proto-max-bulk-len"), 2 << 20);
+        assert_eq!(set(&mut c, "slave-priority", &["7"]), Ok(()));
+        assert_eq!(c.int("replica-priority"), 7);
+        assert_eq!(set(&mut c, "appendonly", &["YES"]), Ok(()));
+        assert!(c.yes("appendonly"));
+        for (name, word, text) in [
+            ("port", "x", "argument couldn't be parsed into an integer"),
+            ("port", "70000", "argument must be between 0 and 65535 inclusive"),
+            ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
+            ("maxmemory", "1zz", "argument must be a memory value"),
+            ("maxmemory", "99999999999gb", "argument must be a memory value"),
+            ("appendfsync", "x", "argument(s) must be one of the following: everysec, always, no"),
+            ("save", "1 x", "Invalid save parameters"),
+        ] {
+            assert_eq!(set(&mut c, name, &[word]).map_err(|e| e.to_string()), Err(text.into()));
+        }
+    }
+
+    #[test]
+    fn buffer_limits_are_set_class_by_class() {
+        let mut c = Config::default();
+        assert_eq!(set(&mut c, "client-output-buffer-limit", &["replica", "1mb", "0", "5"]), Ok(()));
+        assert_eq!(
+            c.text("client-output-buffer-limit"),
+            "normal 0 0 0 slave 1048576 0 5 pubsub 33554432 8388608 60"
+        );
+        assert!(set(&mut c, "client-output-buffer-limit", &["foo", "0", "0", "0"]).is_err());
+        assert!(set(&mut c, "client-output-buffer-limit", &["normal", "0"]).is_err());
+    }
+
+    #[test]
+    fn matching_gives_both_names() {
+        let names: Vec<_> =
+            Config::default().matching(&[b"*-PRIORITY"]).into_iter().map(|(n, _)| n).collect();
+        assert_eq!(names, ["replica-priority", "slave-priority"]);
+    }
+}

@@ -1,0 +1,212 @@
+//! One client's connection: reads a batch, runs its commands, sends the replies with one write.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::{Client, Close, Shared};
+use crate::commands::dispatch;
+use crate::resp::{Limits, Parser};
+
+/// A read takes at most this much of a small request stream, in bytes.
+const READ_CHUNK: usize = 64 * 1024;
+/// No more is read from, or run for, a client that leaves this much of its replies unread, in bytes.
+const OUTPUT_LIMIT: usize = 4 * 1024 * 1024;
+/// A client's memory for requests is given back above this, in bytes.
+const KEPT_INPUT: usize = READ_CHUNK;
+
+thread_local! {
+    /// The buffer that idle connections read into: most have none of their own.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Serves a client until it or the server ends the connection.
+pub(super) async fn serve(shared: Shared, stream: TcpStream, client: Rc<RefCell<Client>>) {
+    let id = client.borrow().id;
+    let mut connection = Connection {
+        shared: Rc::clone(&shared),
+        stream,
+        client,
+        input: Input::default(),
+        parser: Parser::default(),
+    };
+    connection.run().await;
+    shared.borrow_mut().clients.remove(&id);
+}
+
+struct Connection {
+    shared: Shared,
+    stream: TcpStream,
+    client: Rc<RefCell<Client>>,
+    input: Input,
+    parser: Parser,
+}
+
+/// Bytes that are read and not executed yet: `data[start..end]`.
+#[derive(Default)]
+struct Input {
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+enum Event {
+    Progress,
+    Ended,
+}
+
+impl Connection {
+    async fn run(&mut self) {
+        let wake = Rc::clone(&self.client.borrow().wake);
+        loop {
+            self.execute();
+            let mut woken = pin!(wake.notified());
+            let event = poll_fn(|cx| {
+                if woken.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Event::Progress);
+                }
+                self.poll(cx)
+            });
+            if let Event::Ended = event.await {
+                return;
+            }
+        }
+    }
+
+    /// Runs what has been read, while there is room for replies.
+    fn execute(&mut self) {
+        if self.input.start == self.input.end {
+            return;
+        }
+        let mut server = self.shared.borrow_mut();
+        let mut client = self.client.borrow_mut();
+        server.tick();
+        let mut limits = Limits { max_bulk: server.limits.max_bulk, unauthenticated: false };
+        while client.close == Close::Open && client.reply.pending().len() < OUTPUT_LIMIT && !server.stopping {
+            limits.unauthenticated = !client.authenticated;
+            let bytes = &self.input.data[self.input.start..self.input.end];
+            match self.parser.parse(bytes, &limits) {
+                Ok(None) => break,
+                Ok(Some(len)) => {
+                    let args = self.parser.args(bytes);
+                    if !args.is_empty() {
+                        dispatch(&mut server, &mut client, args);
+                    }
+                    self.parser.next();
+                    self.input.start += len;
+                }
+                Err(e) => {
+                    client.reply.error(e.to_string());
+                    client.close = Close::AfterReply;
+                }
+            }
+        }
+        client.active_ms = server.now_ms;
+        self.input.settle();
+        client.queued_input = self.input.end - self.input.start;
+        if client.queued_input + self.parser.memory() > server.limits.query_buffer {
+            let line = format!(
+                "Closing client that reached max query buffer length: {}",
+                client.describe(server.now_ms)
+            );
+            server.log.warning(&line);
+            client.close = Close::Now;
+        }
+    }
+
+    /// Sends and reads as far as it goes without waiting.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let mut client = self.client.borrow_mut();
+        if client.close == Close::Now {
+            return Poll::Ready(Event::Ended);
+        }
+        let was_full = client.reply.pending().len() >= OUTPUT_LIMIT;
+        let mut sent = 0;
+        while !client.reply.pending().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, client.reply.pending()) {
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    client.reply.advance(n);
+                    sent += n;
+                }
+                Poll::Ready(_) => return Poll::Ready(Event::Ended),
+                Poll::Pending => break,
+            }
+        }
+        let unsent = client.reply.pending().len();
+        if sent > 0 {
+            self.shared.borrow_mut().stats.output_bytes += sent as u64;
+        }
+        if client.close == Close::AfterReply {
+            return if unsent == 0 { Poll::Ready(Event::Ended) } else { Poll::Pending };
+        }
+        if was_full && unsent < OUTPUT_LIMIT {
+            // What waited for room can run.
+            return Poll::Ready(Event::Progress);
+        }
+        if unsent >= OUTPUT_LIMIT {
+            return Poll::Pending;
+        }
+        drop(client);
+        self.input.make_room();
+        let mut buf = ReadBuf::new(&mut self.input.data[self.input.end..]);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
+        let n = buf.filled().len();
+        match polled {
+            Poll::Ready(Ok(())) if n > 0 => {
+                self.input.end += n;
+                self.shared.borrow_mut().stats.input_bytes += n as u64;
+                Poll::Ready(Event::Progress)
+            }
+            Poll::Ready(_) => Poll::Ready(Event::Ended),
+            Poll::Pending => {
+                self.input.give_back();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Input {
+    /// Room to read into: the shared buffer if nothing waits here, more of its own if that is full.
+    fn make_room(&mut self) {
+        if self.data.is_empty() {
+            self.data = SPARE.take();
+            if self.data.is_empty() {
+                self.data.resize(READ_CHUNK, 0);
+            }
+        }
+        if self.start > 0 && self.end == self.data.len() {
+            self.data.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.data.len() {
+            // Twice what has really arrived, whatever was announced.
+            self.data.resize(self.data.len() * 2, 0);
+        }
+    }
+
+    /// After commands have run: forget them.
+    fn settle(&mut self) {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+            if self.data.len() > KEPT_INPUT {
+                self.data.truncate(KEPT_INPUT);
+                self.data.shrink_to_fit();
+            }
+        }
+    }
+
+    /// Nothing came: somebody else may use the buffer.
+    fn give_back(&mut self) {
+        if self.end == 0 && !self.data.is_empty() {
+            SPARE.set(std::mem::take(&mut self.data));
+        }
+    }
+}

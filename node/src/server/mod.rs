@@ -1,0 +1,224 @@
+//! The server: one struct that every command runs on, borrowed for as long as a command runs and never
+//! across an await. Nothing here is global.
+
+mod client;
+mod connection;
+mod listen;
+mod log;
+mod run;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use slotproof_model::RouteTable;
+use tokio::sync::Notify;
+
+use crate::commands::migrate::SocketCache;
+use crate::config::Config;
+use crate::keyspace::Keyspace;
+use crate::resp::Args;
+
+pub use client::{Client, Close, ReplyMode, Transaction};
+pub use listen::{bind_listener, bind_names};
+pub use log::{Level, Log};
+pub use run::{StartCluster, run, run_with};
+
+/// The server as tasks share it. Everything runs on one thread.
+pub type Shared = Rc<RefCell<Server>>;
+
+/// What the commands work on.
+pub struct Server {
+    /// The directives.
+    pub config: Config,
+    /// The databases; a cluster node uses the first only.
+    pub dbs: Vec<Keyspace>,
+    /// Unix time in milliseconds, as of the current batch of requests.
+    pub now_ms: i64,
+    /// Connected clients by id. While a client's command runs, that client is borrowed.
+    pub clients: BTreeMap<u64, Rc<RefCell<Client>>>,
+    /// Counters for INFO.
+    pub stats: Stats,
+    /// Where keys are served: published by the cluster each time it changes, absent without cluster support.
+    pub routes: Option<Rc<RouteTable>>,
+    /// The cluster, absent without cluster support.
+    pub cluster: Option<Box<dyn ClusterHook>>,
+    /// 40 random hexadecimal digits, new at each start.
+    pub run_id: String,
+    /// When the server started.
+    pub started: Instant,
+    /// The port that clients connect to.
+    pub port: u16,
+    /// The log.
+    pub log: Rc<Log>,
+    /// Connections that MIGRATE keeps.
+    pub sockets: SocketCache,
+    /// Set once: the server is to end.
+    pub stopping: bool,
+    /// Rung when `stopping` is set.
+    pub stop: Rc<Notify>,
+    pub(crate) limits: CachedLimits,
+    next_client: u64,
+}
+
+/// What the cluster gives the commands. It is taken out of [`Server::cluster`] while one of these runs.
+pub trait ClusterHook {
+    /// Runs a subcommand of CLUSTER whose name and number of arguments are right, and writes its reply.
+    /// KEYSLOT, COUNTKEYSINSLOT, GETKEYSINSLOT and HELP never come here.
+    fn command(&mut self, server: &mut Server, client: &mut Client, args: Args<'_>);
+
+    /// CONFIG SET has changed these directives (already in `server.config`). An error undoes the change.
+    fn config_changed(&mut self, server: &mut Server, names: &[&'static str]) -> Result<(), String>;
+
+    /// The server is about to end.
+    fn shutdown(&mut self, server: &mut Server);
+}
+
+/// Directives that are looked at too often to be parsed each time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CachedLimits {
+    pub(crate) max_bulk: i64,
+    pub(crate) query_buffer: usize,
+    pub(crate) password: bool,
+}
+
+/// Counters for INFO.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused by `maxclients` or protected mode.
+    pub rejected: u64,
+    /// Commands run.
+    pub commands: u64,
+    /// Bytes read from clients.
+    pub input_bytes: u64,
+    /// Bytes sent to clients.
+    pub output_bytes: u64,
+    /// Keys that a reading command found.
+    pub hits: u64,
+    /// Keys that a reading command did not find.
+    pub misses: u64,
+    /// Error replies of commands.
+    pub errors: u64,
+}
+
+impl Server {
+    /// A server with empty databases.
+    pub fn new(config: Config, log: Rc<Log>) -> Self {
+        let databases = usize::try_from(config.int("databases")).unwrap_or(16).clamp(1, 1 << 16);
+        let databases = if config.yes("cluster-enabled") { 1 } else { databases };
+        let mut server = Self {
+            dbs: (0..databases).map(|_| Keyspace::new()).collect(),
+            now_ms: 0,
+            clients: BTreeMap::new(),
+            stats: Stats::default(),
+            routes: None,
+            cluster: None,
+            run_id: random_hex(),
+            started: Instant::now(),
+            port: u16::try_from(config.int("port")).unwrap_or(0),
+            log,
+            sockets: SocketCache::default(),
+            stopping: false,
+            stop: Rc::new(Notify::new()),
+            limits: CachedLimits { max_bulk: 0, query_buffer: 0, password: false },
+            next_client: 1,
+            config,
+        };
+        server.refresh();
+        server.tick();
+        server
+    }
+
+    /// The database that a cluster serves.
+    pub fn keyspace(&mut self) -> &mut Keyspace {
+        &mut self.dbs[0]
+    }
+
+    /// The database that a client has selected.
+    pub fn db(&mut self, client: &Client) -> &mut Keyspace {
+        &mut self.dbs[client.db]
+    }
+
+    /// Reads the clock. Called before each batch of requests and after whatever blocks.
+    pub fn tick(&mut self) {
+        self.now_ms = unix_micros() / 1000;
+    }
+
+    /// Takes over directives that are kept parsed.
+    pub fn refresh(&mut self) {
+        let size = |name: &str| usize::try_from(self.config.int(name)).unwrap_or(usize::MAX);
+        self.limits = CachedLimits {
+            max_bulk: self.config.int("proto-max-bulk-len"),
+            query_buffer: size("client-query-buffer-limit"),
+            password: !self.config.bytes("requirepass").is_empty(),
+        };
+    }
+
+    /// Whether the server is a cluster node.
+    pub fn cluster_enabled(&self) -> bool {
+        self.config.yes("cluster-enabled")
+    }
+
+    /// Ends the server soon.
+    pub fn shut_down(&mut self) {
+        self.stopping = true;
+        self.stop.notify_one();
+    }
+
+    /// Lends the cluster out together with the server; `None` without cluster support.
+    pub fn with_cluster<T>(&mut self, f: impl FnOnce(&mut dyn ClusterHook, &mut Self) -> T) -> Option<T> {
+        let mut cluster = self.cluster.take()?;
+        let result = f(&mut *cluster, self);
+        self.cluster = Some(cluster);
+        Some(result)
+    }
+
+    /// Makes a client known and gives it its id.
+    pub(crate) fn register(&mut self, peer: String, local: String) -> Rc<RefCell<Client>> {
+        let id = self.next_client;
+        self.next_client += 1;
+        self.stats.connections += 1;
+        let client = Client::new(id, peer, local, self.now_ms, !self.limits.password);
+        let client = Rc::new(RefCell::new(client));
+        self.clients.insert(id, Rc::clone(&client));
+        client
+    }
+
+    /// What happens a few times a second: keys expire, idle clients and sockets are let go.
+    pub(crate) fn cron(&mut self) {
+        /// Keys dropped by one call at most, so that no client waits long.
+        const EXPIRED_PER_CALL: usize = 10_000;
+        self.tick();
+        let now = self.now_ms;
+        let mut left = EXPIRED_PER_CALL;
+        for db in &mut self.dbs {
+            left -= db.expire_cycle(now, left);
+        }
+        let timeout = self.config.int("timeout");
+        if timeout > 0 {
+            for client in self.clients.values() {
+                let mut client = client.borrow_mut();
+                if now - client.active_ms > timeout.saturating_mul(1000) {
+                    client.kill();
+                }
+            }
+        }
+        self.sockets.drop_idle();
+    }
+}
+
+/// Unix time in microseconds.
+pub fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// 40 random hexadecimal digits.
+pub fn random_hex() -> String {
+    let word = || ahash::RandomState::new().hash_one(0u8);
+    let digits: String = (0..3).map(|_| format!("{:016x}", word())).collect();
+    digits[..40].to_owned()
+}
