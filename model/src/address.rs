@@ -17,8 +17,21 @@ pub struct Address {
     pub cport: u16,
 }
 
+impl Address {
+    /// The port a client is told: one that came in plain text (`tls` false) to a TLS cluster is told the plain-text port, if it is known.
+    pub fn client_port(&self, tls: bool) -> u16 {
+        if !tls && self.pport != 0 { self.pport } else { self.port }
+    }
+}
+
 /// The longest textual address that fits the 46 bytes of the wire with its terminator.
 pub const MAX_IP_LEN: usize = 45;
+
+/// Whether `text` can stand for an address or a hostname: visible ASCII without quotes and commas, which nodes.conf and an
+/// error line can hold. Empty (not known) can.
+pub(crate) fn is_host_text(text: &[u8]) -> bool {
+    text.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b','))
+}
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,9 +19,9 @@ pub enum Command {
         cport: i64,
     },
     /// `ADDSLOTS` and `ADDSLOTSRANGE`, as listed.
-    AddSlots(Vec<Slot>),
+    AddSlots(SlotList),
     /// `DELSLOTS` and `DELSLOTSRANGE`, as listed.
-    DelSlots(Vec<Slot>),
+    DelSlots(SlotList),
     /// `FLUSHSLOTS`.
     FlushSlots,
     /// `SETSLOT slot ...`.
@@ -50,6 +50,16 @@ pub enum Command {
     SaveConfig,
 }
 
+/// Slots as an operator listed them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SlotList {
+    /// In their order, repetitions included.
+    pub slots: Vec<Slot>,
+    /// A mistake further on, which is answered unless one of these slots gives another error.
+    pub then: Option<Box<str>>,
+}
+
 /// What SETSLOT says of a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -75,7 +85,6 @@ pub enum CommandError {
     Text(String),
 }
 
-/// Whether 7.0 texts (`TCP base port`) or later ones are used.
 impl Command {
     /// Reads the arguments behind `CLUSTER`. Arity and texts are those of 7.0 (rules.md sections 13 and 19).
     pub fn parse(args: &[&[u8]], rules: &crate::Rules) -> Result<Self, CommandError> {
@@ -163,28 +172,36 @@ pub fn parse_slot(arg: &[u8]) -> Result<Slot, CommandError> {
         .ok_or_else(|| CommandError::Text("Invalid or out of range slot".into()))
 }
 
-fn slots(args: &[&[u8]]) -> Result<Vec<Slot>, CommandError> {
-    args.iter().map(|a| parse_slot(a)).collect()
+fn slots(args: &[&[u8]]) -> Result<SlotList, CommandError> {
+    let slots = args.iter().map(|a| parse_slot(a)).collect::<Result<_, _>>()?;
+    Ok(SlotList { slots, then: None })
 }
 
-fn slot_ranges(args: &[&[u8]], name: &'static str) -> Result<Vec<Slot>, CommandError> {
+fn slot_ranges(args: &[&[u8]], name: &'static str) -> Result<SlotList, CommandError> {
     if args.len() % 2 == 1 {
         return Err(CommandError::Arity(name));
     }
-    let mut all = Vec::new();
+    let mut list = SlotList::default();
     for pair in args.chunks(2) {
-        let (first, last) = (u16::from(parse_slot(pair[0])?), u16::from(parse_slot(pair[1])?));
-        if first > last {
-            let text = format!("start slot number {first} is greater than end slot number {last}");
-            return Err(CommandError::Text(text));
+        let range = match (parse_slot(pair[0]), parse_slot(pair[1])) {
+            (Ok(first), Ok(last)) if first <= last => u16::from(first)..=u16::from(last),
+            (Ok(first), Ok(last)) => {
+                let text = format!("start slot number {first} is greater than end slot number {last}");
+                list.then = Some(text.into());
+                break;
+            }
+            _ => {
+                list.then = Some("Invalid or out of range slot".into());
+                break;
+            }
+        };
+        list.slots.extend(range.map(Slot::new));
+        // More than the cluster has: one of them is listed twice, and the step will say so.
+        if list.slots.len() > usize::from(SLOTS) {
+            break;
         }
-        // A slot listed twice is refused by the step; no more than the cluster has are kept for that.
-        if all.len() > 2 * usize::from(SLOTS) {
-            continue;
-        }
-        all.extend((first..=last).map(Slot::new));
     }
-    Ok(all)
+    Ok(list)
 }
 
 fn set_slot(rest: &[&[u8]]) -> Command {

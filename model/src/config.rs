@@ -69,6 +69,18 @@ pub enum EndpointType {
     Unknown,
 }
 
+impl EndpointType {
+    /// What clients are told of a node with this address and hostname; nothing where they shall take the host that they are
+    /// connected to.
+    pub fn endpoint<'a>(self, ip: &'a str, hostname: Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Ip => Some(ip),
+            Self::Hostname => Some(hostname.filter(|h| !h.is_empty()).unwrap_or("?")),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// What a step may ask about the node's keys.
 pub trait Keyspace {
     /// How many keys are in this slot.

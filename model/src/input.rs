@@ -9,6 +9,8 @@ use crate::message::Message;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Input {
+    /// The node starts, its configuration read and its data set loaded. The first input of every life.
+    Start,
     /// A bus message arrived.
     Receive {
         /// On which connection.

@@ -82,8 +82,16 @@ pub enum Body {
     },
     /// A replica asks its master to pause for a manual failover.
     ManualFailoverStart,
-    /// A type that is well formed and means nothing here (MODULE, or one of a later version). Only the
-    /// header is used.
+    /// A message between modules. Delivered to nobody here: only the header is used.
+    Module {
+        /// The module's id, as its API has it (no byte order of the wire).
+        id: [u8; 8],
+        /// The module's own type of message.
+        kind: u8,
+        /// What it says.
+        payload: Box<[u8]>,
+    },
+    /// A type of a later version, above those that are known. Only the header is used, and what follows it is not kept.
     Other(u16),
 }
 

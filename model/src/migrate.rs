@@ -148,10 +148,8 @@ impl Transfer {
             return AfterFailure::Retry;
         }
         let text = self.error.clone();
-        let way = if verb == "reading" { "reading from" } else { "writing to" };
-        AfterFailure::GiveUp(
-            text.unwrap_or_else(|| format!("IOERR error or timeout {way} target instance").into()),
-        )
+        let otherwise = || format!("IOERR error or timeout {verb} to target instance").into();
+        AfterFailure::GiveUp(text.unwrap_or_else(otherwise))
     }
 
     /// The answer once all replies are read: `+OK`, or the first error of the target.
@@ -164,5 +162,79 @@ impl Transfer {
 
     fn preamble(&self) -> usize {
         usize::from(self.auth) + usize::from(self.select)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME_UP: Failure = Failure::Read { timed_out: true };
+    const BROKEN: Failure = Failure::Read { timed_out: false };
+
+    #[test]
+    fn each_key_goes_when_its_own_reply_is_fine() {
+        let mut t = Transfer::new(3, false, true);
+        let requests = t.requests(true);
+        assert_eq!(requests[..2], [Request::Auth, Request::Select]);
+        assert_eq!(requests.len(), 5);
+        assert_eq!(t.on_reply(Ok(())), AfterReply::Nothing);
+        assert_eq!(t.on_reply(Ok(())), AfterReply::Nothing);
+        assert_eq!(t.on_reply(Ok(())), AfterReply::Delete(0));
+        let busy = "BUSYKEY Target key name already exists.";
+        assert_eq!(t.on_reply(Err(busy)), AfterReply::Nothing);
+        assert_eq!(t.on_reply(Err("OOM")), AfterReply::Nothing, "the first error is told, the rest is read");
+        assert_eq!(t.awaited(), 0);
+        assert_eq!(t.finish(), Err(format!("ERR Target instance replied with error: {busy}").into()));
+    }
+
+    #[test]
+    fn copy_deletes_nothing() {
+        let mut t = Transfer::new(1, true, false);
+        t.requests(false);
+        assert_eq!(t.on_reply(Ok(())), AfterReply::Nothing);
+        assert_eq!(t.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_refused_preamble_fails_every_key() {
+        let mut t = Transfer::new(1, false, true);
+        t.requests(false);
+        t.on_reply(Err("WRONGPASS"));
+        assert_eq!(t.on_reply(Ok(())), AfterReply::Nothing);
+        assert!(t.finish().is_err());
+    }
+
+    #[test]
+    fn one_retry_if_nothing_was_answered_and_time_was_left() {
+        let mut t = Transfer::new(2, false, false);
+        t.requests(false);
+        assert_eq!(t.on_failure(BROKEN), AfterFailure::Retry);
+        t.requests(false);
+        let text = "IOERR error or timeout reading to target instance";
+        assert_eq!(t.on_failure(BROKEN), AfterFailure::GiveUp(text.into()), "once");
+
+        let mut t = Transfer::new(2, false, false);
+        t.requests(false);
+        assert_eq!(
+            t.on_failure(TIME_UP),
+            AfterFailure::GiveUp(text.into()),
+            "the request may still be executed"
+        );
+
+        let mut t = Transfer::new(2, false, false);
+        t.requests(false);
+        assert_eq!(t.on_reply(Ok(())), AfterReply::Delete(0));
+        assert_eq!(t.on_failure(BROKEN), AfterFailure::GiveUp(text.into()), "a key is gone already");
+    }
+
+    #[test]
+    fn an_error_of_the_target_is_told_first() {
+        let mut t = Transfer::new(2, false, false);
+        t.requests(false);
+        t.on_reply(Err("OOM"));
+        let told = AfterFailure::GiveUp("ERR Target instance replied with error: OOM".into());
+        assert_eq!(t.on_failure(BROKEN), told);
+        assert!(matches!(t.on_failure(Failure::Connect), AfterFailure::GiveUp(_)));
     }
 }

@@ -210,11 +210,7 @@ impl RouteTable {
     pub fn error_text(&self, route: Route, tls: bool) -> Option<String> {
         let at = |word: &str, slot: Slot, id: &NodeId| {
             let Some(node) = self.node(id) else { return "CLUSTERDOWN Hash slot not served".to_string() };
-            let host = match self.endpoint {
-                EndpointType::Ip => &*node.address.ip,
-                EndpointType::Hostname => node.hostname.as_deref().filter(|h| !h.is_empty()).unwrap_or("?"),
-                EndpointType::Unknown => "",
-            };
+            let host = self.endpoint.endpoint(&node.address.ip, node.hostname.as_deref()).unwrap_or("");
             format!("{word} {slot} {host}:{}", node.client_port(tls))
         };
         match route {
@@ -235,6 +231,6 @@ impl RouteTable {
 impl RouteNode {
     /// The port a client is told.
     pub fn client_port(&self, tls: bool) -> u16 {
-        if !tls && self.address.pport != 0 { self.address.pport } else { self.address.port }
+        self.address.client_port(tls)
     }
 }

@@ -70,7 +70,8 @@ impl NodeState {
             self.state_ok,
             self.started,
             self.startup_hold,
-            self.rejoin_hold,
+            self.rejoin == super::Rejoin::InMinority,
+            self.rejoin == super::Rejoin::Waiting,
             self.todo.save,
             self.todo.fsync,
             self.todo.update_state,
@@ -83,6 +84,7 @@ impl NodeState {
     }
 
     /// Computes the running part of the digest from nothing, for a state that was read from outside.
+    #[cfg(any(test, feature = "serde"))]
     pub(crate) fn rebuild_digest(&mut self) {
         let mut all = 0;
         for peer in &mut self.peers {
@@ -154,5 +156,103 @@ impl Hash {
 
     fn end(self) -> u64 {
         mix64(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Dice, Effects, Epoch, Flags, Input, NoKeys, NodeId, NodeState, Peer, Rejoin, Slot};
+
+    fn state() -> (NodeState, NodeId) {
+        let config = Config { slots: 8, ..Config::default() };
+        let mut state = NodeState::new(NodeId::from_seed(1), &config);
+        let other = NodeId::from_seed(2);
+        state.insert_peer(Peer::new(other, crate::Address::default(), Flags::MASTER, 8));
+        let at = state.index(&other).unwrap();
+        state.bind(Slot::new(1), at);
+        (state, other)
+    }
+
+    #[test]
+    fn every_field_moves_the_digest() {
+        type Change = fn(&mut NodeState, NodeId);
+        let changes: &[(&str, Change)] = &[
+            ("me", |s, o| s.me = o),
+            ("current_epoch", |s, _| s.current_epoch = Epoch(9)),
+            ("last_vote_epoch", |s, _| s.last_vote_epoch = Epoch(9)),
+            ("state_ok", |s, _| s.state_ok = true),
+            ("size", |s, _| s.size = 7),
+            ("started", |s, _| s.started = true),
+            ("startup_hold", |s, _| s.startup_hold = true),
+            ("in minority", |s, _| s.rejoin = Rejoin::InMinority),
+            ("waiting", |s, _| s.rejoin = Rejoin::Waiting),
+            ("todo.save", |s, _| s.todo.save = true),
+            ("todo.fsync", |s, _| s.todo.fsync = true),
+            ("todo.update_state", |s, _| s.todo.update_state = true),
+            ("blacklist", |s, o| s.blacklist.extend([o])),
+            ("unbind", |s, _| assert!(s.unbind(Slot::new(1)))),
+            ("bind", |s, _| {
+                let me = s.my_index();
+                s.bind(Slot::new(2), me);
+            }),
+            ("not claiming", |s, _| s.set_not_claiming(Slot::new(1), true)),
+            ("migrating", |s, o| s.set_migrating(Slot::new(3), Some(o))),
+            ("importing", |s, o| s.set_importing(Slot::new(3), Some(o))),
+            ("peer", |s, _| {
+                s.insert_peer(Peer::new(NodeId::from_seed(3), crate::Address::default(), Flags::NONE, 8));
+            }),
+            ("ip", |s, o| s.peer_mut(&o).unwrap().address.ip = "::1".into()),
+            ("port", |s, o| s.peer_mut(&o).unwrap().address.port = 1),
+            ("pport", |s, o| s.peer_mut(&o).unwrap().address.pport = 1),
+            ("cport", |s, o| s.peer_mut(&o).unwrap().address.cport = 1),
+            ("hostname", |s, o| s.peer_mut(&o).unwrap().hostname = Some("h".into())),
+            ("flags", |s, o| s.peer_mut(&o).unwrap().flags = Flags::REPLICA),
+            ("master", |s, o| s.peer_mut(&o).unwrap().master = Some(o)),
+            ("config_epoch", |s, o| s.peer_mut(&o).unwrap().config_epoch = Epoch(3)),
+            ("offset", |s, o| s.peer_mut(&o).unwrap().offset = 3),
+            ("report", |s, o| {
+                let reports = &mut s.peer_mut(&o).unwrap().reports;
+                reports.push(crate::Report { reporter: o, before_fail: false });
+            }),
+        ];
+        let mut seen = vec![state().0.digest()];
+        for (name, change) in changes {
+            let (mut s, other) = state();
+            s.digest();
+            change(&mut s, other);
+            let digest = s.digest();
+            assert!(!seen.contains(&digest), "{name} does not move the digest, or as another change does");
+            seen.push(digest);
+            s.rebuild_digest();
+            assert_eq!(s.digest(), digest, "{name}: kept up is not the same as computed anew");
+        }
+    }
+
+    #[test]
+    fn a_report_s_age_moves_the_digest_and_undoing_restores_it() {
+        let (mut s, other) = state();
+        let before = s.digest();
+        s.set_migrating(Slot::new(3), Some(other));
+        s.set_migrating(Slot::new(3), None);
+        s.peer_mut(&other).unwrap().reports.push(crate::Report { reporter: other, before_fail: false });
+        let young = s.digest();
+        s.peer_mut(&other).unwrap().reports[0].before_fail = true;
+        assert_ne!(s.digest(), young);
+        s.peer_mut(&other).unwrap().reports.clear();
+        assert_eq!(s.digest(), before);
+    }
+
+    #[test]
+    fn the_digest_follows_a_run() {
+        let (mut s, other) = state();
+        let config = Config { slots: 8, ..Config::default() };
+        let mut out = Effects::new();
+        s.step(&config, Input::Start, &NoKeys, &mut out);
+        for peer in [other, NodeId::from_seed(5)] {
+            s.step(&config, Input::HeartbeatDue { to: peer, dice: Dice::Roll(7) }, &NoKeys, &mut out);
+        }
+        let kept = s.digest();
+        s.rebuild_digest();
+        assert_eq!(kept, s.digest());
     }
 }

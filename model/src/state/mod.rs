@@ -6,6 +6,8 @@
 
 mod digest;
 mod peer;
+#[cfg(feature = "serde")]
+mod raw;
 mod saved;
 mod slots;
 
@@ -27,6 +29,7 @@ pub(crate) const NO_OWNER: u16 = u16::MAX;
 /// Everything a node knows of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "raw::RawState"))]
 pub struct NodeState {
     pub(crate) me: NodeId,
     pub(crate) current_epoch: Epoch,
@@ -47,12 +50,25 @@ pub struct NodeState {
     pub(crate) started: bool,
     /// The first two seconds are not over.
     pub(crate) startup_hold: bool,
-    /// I was in the minority, and the delay after that is not over.
-    pub(crate) rejoin_hold: bool,
+    /// Whether I was in the minority, and the delay after that.
+    pub(crate) rejoin: Rejoin,
     /// Work put off to the end of the step.
     pub(crate) todo: Todo,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) scratch: Scratch,
+}
+
+/// Where a node stands after it was in the minority (it is held in the state fail for a while).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Rejoin {
+    /// It was not, or that is over.
+    #[default]
+    No,
+    /// It is in the minority.
+    InMinority,
+    /// It waits for [`Timer::RejoinDelay`].
+    Waiting,
 }
 
 /// Work put off until the node sleeps (cluster.c `todo_before_sleep`).
@@ -108,7 +124,7 @@ impl NodeState {
             blacklist: BTreeSet::new(),
             started: false,
             startup_hold: false,
-            rejoin_hold: false,
+            rejoin: Rejoin::No,
             todo: Todo::default(),
             scratch: Scratch::default(),
         }
@@ -200,7 +216,7 @@ impl NodeState {
             .chain(reports)
             .chain(self.blacklist.iter().map(|&id| Timer::BlacklistExpires(id)))
             .chain(self.startup_hold.then_some(Timer::StartupDelay))
-            .chain(self.rejoin_hold.then_some(Timer::RejoinDelay))
+            .chain((self.rejoin == Rejoin::Waiting).then_some(Timer::RejoinDelay))
     }
 
     pub(crate) fn index(&self, id: &NodeId) -> Option<usize> {
@@ -304,20 +320,44 @@ impl NodeState {
         self.routes_changed();
     }
 
-    /// Gives a node in handshake its name (cluster.c `clusterRenameNode`).
+    /// Gives a node in handshake its name (cluster.c `clusterRenameNode`); none must have it. Entries that an operator made
+    /// for the placeholder follow; reports about it, which nobody honest makes, do not.
     pub(crate) fn rename_peer(&mut self, from: &NodeId, to: NodeId, out: &mut Effects) {
-        let Some(at) = self.index(from) else { return };
-        let mut peer = self.peers[at].clone();
-        debug_assert!(peer.slots.is_empty() && peer.reports.is_empty(), "nothing is known of a placeholder");
-        self.peers.remove(at);
+        let Some(at) = self.index(from).filter(|_| self.index(&to).is_none()) else { return };
+        let slots: Vec<Slot> = self.peers[at].slots.iter().collect();
+        for &slot in &slots {
+            self.unbind(slot);
+        }
+        let mut peer = self.peers.remove(at);
         for owner in &mut self.owners {
             if *owner != NO_OWNER && usize::from(*owner) > at {
                 *owner -= 1;
             }
         }
+        for report in core::mem::take(&mut peer.reports) {
+            out.push(Effect::Cancel(Timer::ReportExpires { subject: *from, reporter: report.reporter }));
+        }
+        let flags = peer.flags;
         peer.id = to;
         peer.digest.forget();
         self.insert_peer(peer);
+        let now = self.index(&to).expect("just inserted");
+        slots.iter().for_each(|&slot| self.bind(slot, now));
+        self.peer_at(now).flags = flags;
+        let named = |map: &BTreeMap<Slot, NodeId>| -> Vec<Slot> {
+            map.iter().filter(|(_, n)| *n == from).map(|(&s, _)| s).collect()
+        };
+        for slot in named(&self.migrating) {
+            self.set_migrating(slot, Some(to));
+        }
+        for slot in named(&self.importing) {
+            self.set_importing(slot, Some(to));
+        }
+        for i in 0..self.peers.len() {
+            if self.peers[i].master == Some(*from) {
+                self.peer_at(i).master = Some(to);
+            }
+        }
         out.push(Effect::Cancel(Timer::HandshakeExpires(*from)));
         out.push(Effect::Rename { from: *from, to });
     }

@@ -1,0 +1,4 @@
+//! What explores the protocol (cargo feature `check`): nothing here is compiled into a node.
+
+pub mod explore;
+pub mod properties;

@@ -1,0 +1,75 @@
+//! Safety over one moment. S1, S6, S7 and S8 are asked at quiescence.
+
+use crate::route::Route;
+use crate::slot::Slot;
+
+use super::{Cluster, Copy, Found, KeyView, Violation};
+
+/// S1 EpochOwnerUnique: no two masters both claim a slot for themselves under one config epoch.
+pub fn s1_epoch_owner_unique(c: &Cluster<'_>) -> Violation {
+    let claims = |i: usize, slot: Slot| {
+        let n = &c.nodes[i];
+        let mine = n.live
+            && n.state.myself().is_master()
+            && n.state.owner(slot).is_some_and(|p| p.id == n.state.me());
+        mine.then(|| n.state.myself().config_epoch)
+    };
+    let slots = c.nodes.first().map_or(0, |n| n.state.slot_count());
+    (0..slots).map(Slot::new).find_map(|slot| {
+        (0..c.nodes.len()).find_map(|a| {
+            let epoch = claims(a, slot)?;
+            let b = (a + 1..c.nodes.len()).find(|&b| claims(b, slot) == Some(epoch))?;
+            let (a, b) = (c.nodes[a].name, c.nodes[b].name);
+            Some(format!("{a} and {b} both claim slot {slot} at epoch {epoch}"))
+        })
+    })
+}
+
+/// S6 AckedKeyReachable: a key that was written, and not deleted since, is found from every live node, with its last value.
+pub fn s6_acked_key_reachable(c: &Cluster<'_>) -> Violation {
+    c.keys.iter().filter(|k| k.written).find_map(|key| {
+        live(c).find_map(|start| match c.get(start, key) {
+            Found::Value(Copy::Latest) => None,
+            found => Some(told(c, start, key, found)),
+        })
+    })
+}
+
+/// S7 KeyOnOneSide: a key is on at most one master.
+pub fn s7_key_on_one_side(c: &Cluster<'_>) -> Violation {
+    c.keys.iter().find_map(|key| {
+        let holders: Vec<&str> = live(c)
+            .filter(|&i| key.copies[i].is_some() && c.nodes[i].state.myself().is_master())
+            .map(|i| c.nodes[i].name)
+            .collect();
+        (holders.len() > 1).then(|| format!("{} is on {}", key.name, holders.join(" and ")))
+    })
+}
+
+/// S8 NoResurrection: a key whose deletion was acknowledged is not found again without a later write.
+pub fn s8_no_resurrection(c: &Cluster<'_>) -> Violation {
+    c.keys.iter().filter(|k| !k.written).find_map(|key| {
+        live(c).find_map(|start| match c.get(start, key) {
+            Found::Value(Copy::Old) => {
+                Some(format!("{} was deleted, and a GET at {} finds it again", key.name, c.nodes[start].name))
+            }
+            _ => None,
+        })
+    })
+}
+
+fn live<'a>(c: &'a Cluster<'_>) -> impl Iterator<Item = usize> + 'a {
+    (0..c.nodes.len()).filter(|&i| c.nodes[i].live)
+}
+
+fn told(c: &Cluster<'_>, start: usize, key: &KeyView, found: Found) -> String {
+    let what = match found {
+        Found::Value(Copy::Latest) => "its last value".to_string(),
+        Found::Value(Copy::Old) => "an older value".to_string(),
+        Found::Value(Copy::Foreign) => "a value of a node that was not legitimate".to_string(),
+        Found::Nil => "nil".to_string(),
+        Found::Nowhere(Route::Moved(..) | Route::Ask(..)) => "redirections that lead nowhere".to_string(),
+        Found::Nowhere(route) => format!("no answer ({route:?})"),
+    };
+    format!("{} was written; a GET at {} finds {what}", key.name, c.nodes[start].name)
+}
