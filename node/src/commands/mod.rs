@@ -232,3 +232,6 @@ pub(crate) fn help(client: &mut Client, container: &str) {
     reply.status("HELP");
     reply.status("    Prints this help.");
 }
+
+#[cfg(test)]
+mod tests;
