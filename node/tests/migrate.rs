@@ -82,7 +82,7 @@ fn targets_that_fail() {
     // One that accepts and says nothing: the time is up, and there is no second try.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("an address").port();
-    assert_eq!(s.run(&migrate(port)), "-IOERR error or timeout reading from target instance");
+    assert_eq!(s.run(&migrate(port)), "-IOERR error or timeout reading to target instance");
     assert!(silent.accept().is_ok());
     silent.set_nonblocking(true).expect("set");
     assert!(silent.accept().is_err(), "one attempt only");

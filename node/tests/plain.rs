@@ -346,6 +346,29 @@ fn pipelines_are_answered_in_order() {
 }
 
 #[test]
+fn a_request_beyond_the_query_buffer_ends_the_connection() {
+    let server = TestServer::start(&["--client-query-buffer-limit", "1mb"]);
+    let mut greedy = server.client();
+    greedy.send_raw(b"*2\r\n$4\r\nECHO\r\n$100000000\r\n");
+    // It may notice in the middle.
+    let _ = greedy.stream.write_all(&vec![b'x'; 3 << 20]);
+    assert!(greedy.is_closed());
+    let mut many = server.client();
+    many.send_raw(b"*2000000000\r\n");
+    let _ = many.stream.write_all(&b"$0\r\n\r\n".repeat(200_000));
+    assert!(many.is_closed());
+    assert_eq!(server.client().run("PING"), "+PONG");
+}
+
+#[test]
+fn idle_clients_are_let_go() {
+    let server = TestServer::start(&["--timeout", "1"]);
+    let mut idle = server.client();
+    assert_eq!(idle.run("PING"), "+PONG");
+    assert!(idle.is_closed());
+}
+
+#[test]
 fn limits_on_clients() {
     let server = TestServer::start(&["--maxclients", "2"]);
     let (mut a, mut b) = (server.client(), server.client());

@@ -104,7 +104,7 @@ fn hello(server: &mut Server, client: &mut Client, args: Args<'_>) {
     reply.bulk("mode");
     reply.bulk(if server.cluster_enabled() { "cluster" } else { "standalone" });
     reply.bulk("role");
-    reply.bulk("master");
+    reply.bulk(if server.master().is_some() { "replica" } else { "master" });
     reply.bulk("modules");
     reply.array(0);
 }

@@ -50,9 +50,9 @@ fn info(server: &mut Server, client: &mut Client, args: Args<'_>) {
 }
 
 macro_rules! lines {
-    ($out:expr, $($name:literal: $value:expr),+ $(,)?) => {
+    ($out:expr, $($name:literal: $value:expr),+ $(,)?) => {{
         $(let _ = write!($out, concat!($name, ":{}\r\n"), $value);)+
-    };
+    }};
 }
 
 fn server_section(server: &Server, out: &mut String) {
@@ -130,8 +130,23 @@ fn stats_section(server: &Server, out: &mut String) {
 }
 
 fn replication_section(server: &Server, out: &mut String) {
+    match server.master() {
+        None => lines!(out, "role": "master"),
+        // Until replication exists, a replica has no link to its master.
+        Some((host, port)) => lines!(out,
+            "role": "slave",
+            "master_host": host,
+            "master_port": port,
+            "master_link_status": "down",
+            "master_last_io_seconds_ago": -1,
+            "master_sync_in_progress": 0,
+            "slave_read_repl_offset": 0,
+            "slave_repl_offset": 0,
+            "slave_priority": server.config.int("replica-priority"),
+            "slave_read_only": 1,
+        ),
+    }
     lines!(out,
-        "role": "master",
         "connected_slaves": 0,
         "master_failover_state": "no-failover",
         "master_replid": server.run_id,

@@ -112,6 +112,9 @@ fn describe(reply: &mut Reply, command: &'static Command) {
     words(spec.tips).for_each(|tip| reply.bulk(tip));
     key_specs(reply, command);
     let subs = subs_of(command);
+    if subs.is_empty() {
+        return reply.set(0);
+    }
     reply.array(subs.len());
     subs.into_iter().for_each(|sub| describe(reply, sub));
 }

@@ -337,5 +337,16 @@ impl Keyspace {
     }
 }
 
+/// What a step of the protocol may ask.
+impl slotproof_model::Keyspace for Keyspace {
+    fn keys_in_slot(&self, slot: Slot) -> u64 {
+        self.slot_len(slot) as u64
+    }
+
+    fn total_keys(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
 #[cfg(test)]
 mod tests;

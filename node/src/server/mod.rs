@@ -71,6 +71,12 @@ pub trait ClusterHook {
     /// CONFIG SET has changed these directives (already in `server.config`). An error undoes the change.
     fn config_changed(&mut self, server: &mut Server, names: &[&'static str]) -> Result<(), String>;
 
+    /// Where my master serves clients, while I am a replica. A replica whose master has no known address
+    /// gives an empty host and port 0.
+    fn master(&self) -> Option<(String, u16)> {
+        None
+    }
+
     /// The server is about to end.
     fn shutdown(&mut self, server: &mut Server);
 }
@@ -160,6 +166,11 @@ impl Server {
     /// Whether the server is a cluster node.
     pub fn cluster_enabled(&self) -> bool {
         self.config.yes("cluster-enabled")
+    }
+
+    /// Where my master is, if I am a replica.
+    pub fn master(&self) -> Option<(String, u16)> {
+        self.cluster.as_ref()?.master()
     }
 
     /// Ends the server soon.

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
@@ -216,7 +215,10 @@ fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
     let mut server = shared.borrow_mut();
     let limit = usize::try_from(server.config.int("maxclients")).unwrap_or(usize::MAX);
     let refusal = if server.clients.len() >= limit {
-        Some("-ERR max number of clients reached\r\n")
+        Some(match server.cluster_enabled() {
+            true => "-ERR max number of clients + cluster connections reached\r\n",
+            false => "-ERR max number of clients reached\r\n",
+        })
     } else if server.config.yes("protected-mode")
         && !server.limits.password
         && !peer.ip().to_canonical().is_loopback()
@@ -286,9 +288,15 @@ fn write_pidfile(config: &Config, log: &Log) -> Option<String> {
 }
 
 /// Tells systemd that clients are served.
+#[cfg(not(target_os = "linux"))]
+fn notify_supervisor(_: &Log) {}
+
+/// Tells systemd that clients are served.
+#[cfg(target_os = "linux")]
 fn notify_supervisor(log: &Log) {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
+    use std::path::Path;
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let bytes = path.as_encoded_bytes();
     let address = match bytes.strip_prefix(b"@") {
