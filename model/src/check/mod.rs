@@ -2,3 +2,5 @@
 
 pub mod explore;
 pub mod properties;
+pub mod scenario;
+pub mod world;

@@ -1,0 +1,462 @@
+//! A scenario: a starting world, what may go wrong in it, and what is expected of each property. It is data, written in TOML;
+//! the built-in ones ship in `model/scenarios`, in the language that everybody may write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::command::Command;
+use crate::fault::Fault;
+use crate::rules::Rules;
+
+/// The most nodes, keys, clients and operators of one world: its states are small arrays.
+pub const MAX_NODES: usize = 6;
+/// See [`MAX_NODES`].
+pub const MAX_KEYS: usize = 4;
+/// See [`MAX_NODES`].
+pub const MAX_CLIENTS: usize = 3;
+/// See [`MAX_NODES`].
+pub const MAX_OPERATORS: usize = 3;
+
+/// A world as a researcher describes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// A name: lower case letters, digits and dashes.
+    pub name: String,
+    /// The family it belongs to.
+    pub family: Family,
+    /// One sentence: what it is about.
+    pub about: String,
+    /// How many slots the cluster has.
+    pub slots: u16,
+    /// How many stale headers may be parked at once in the whole world.
+    pub d: u8,
+    /// The rules of every node that does not name its own.
+    #[serde(default = "redis_7_0")]
+    pub rules: String,
+    /// Switches of the rules that differ from the named set.
+    #[serde(default)]
+    pub switches: BTreeMap<String, bool>,
+    /// The nodes, in the order of their names in the protocol.
+    #[serde(rename = "node")]
+    pub nodes: Vec<NodeSpec>,
+    /// The keys that are watched.
+    #[serde(default, rename = "key")]
+    pub keys: Vec<KeySpec>,
+    /// Clients that write and delete any key at any node at any moment.
+    #[serde(default)]
+    pub clients: usize,
+    /// Operators with their scripts.
+    #[serde(default, rename = "operator")]
+    pub operators: Vec<OperatorSpec>,
+    /// What may go wrong, and how often.
+    #[serde(default)]
+    pub faults: Faults,
+    /// Abstractions and capacities.
+    #[serde(default)]
+    pub options: Options,
+    /// For each property by its short name (`S1`, `L2`): `holds` or `violated`. Those not named are not checked.
+    pub expect: BTreeMap<String, Expect>,
+    /// A rule that is broken on purpose.
+    #[serde(default)]
+    pub fault: Option<Fault>,
+}
+
+fn redis_7_0() -> String {
+    "redis_7_0".into()
+}
+
+/// What a scenario is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Membership, heartbeats, epochs, ownership.
+    Gossip,
+    /// From suspicion to agreement, and back.
+    FailureDetection,
+    /// SETSLOT, MIGRATE, redirections.
+    SlotMigration,
+}
+
+/// A node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSpec {
+    /// What it is called here. Its name in the protocol follows the order of the nodes.
+    pub name: String,
+    /// Its config epoch.
+    #[serde(default)]
+    pub epoch: u64,
+    /// Its currentEpoch; the greatest config epoch in its view if not given.
+    pub current_epoch: Option<u64>,
+    /// Its slots.
+    #[serde(default)]
+    pub slots: Vec<u16>,
+    /// The nodes it knows; all if not given.
+    pub knows: Option<Vec<String>>,
+    /// Its master, if it is a replica.
+    pub replica_of: Option<String>,
+    /// What it believes of others where that is not so.
+    #[serde(default)]
+    pub believes: Vec<Belief>,
+    /// Slots it gives away: slot and target.
+    #[serde(default)]
+    pub migrating: Vec<(u16, String)>,
+    /// Slots it takes over: slot and source.
+    #[serde(default)]
+    pub importing: Vec<(u16, String)>,
+    /// It is not there: down from the start, for good.
+    #[serde(default)]
+    pub down: bool,
+    /// Its own rules, if they differ.
+    pub rules: Option<String>,
+}
+
+/// What a node believes of another.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Belief {
+    /// Of which node.
+    pub node: String,
+    /// Its config epoch.
+    pub epoch: Option<u64>,
+    /// Its slots.
+    pub slots: Option<Vec<u16>>,
+    /// `pfail` or `fail`.
+    pub flag: Option<String>,
+}
+
+/// A key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySpec {
+    /// What it is called.
+    pub name: String,
+    /// Its slot.
+    pub slot: u16,
+    /// Where it is in the beginning.
+    pub at: String,
+    /// Whether it is there in the beginning: `yes`, `no`, or `either` (two initial states).
+    #[serde(default)]
+    pub exists: Initially,
+}
+
+/// Whether something is there in the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Initially {
+    /// It is.
+    #[default]
+    Yes,
+    /// It is not.
+    No,
+    /// Both are explored.
+    Either,
+}
+
+/// An operator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorSpec {
+    /// What he does, a line a step; see [`ScriptStep`].
+    pub script: Vec<String>,
+    /// What he may do when he comes back after his death instead of going on where he was: each a script of its own.
+    #[serde(default)]
+    pub resume: Vec<Vec<String>>,
+    /// Whether he may go on where he was.
+    #[serde(default = "yes")]
+    pub goes_on: bool,
+    /// Commands outside the order of the script, as soon as they are possible (waits for nothing): the script in any order.
+    #[serde(default)]
+    pub any_order: bool,
+    /// How often he may die between two steps.
+    #[serde(default)]
+    pub deaths: u8,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Fault budgets.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Faults {
+    /// Process crashes, with restart from what was written.
+    pub crashes: u8,
+    /// Power failures, with restart from what was fsynced.
+    pub power_failures: u8,
+    /// Crashes for good.
+    pub deaths: u8,
+    /// Pauses, each ended by a resume.
+    pub pauses: u8,
+    /// Cuts of everything that a node sends, each healed in the end.
+    pub cuts_out: u8,
+    /// Cuts of everything that a node is sent.
+    pub cuts_in: u8,
+    /// Connections lost.
+    pub resets: u8,
+    /// Healthy peers marked PFAIL.
+    pub early_pfail: u8,
+    /// MIGRATE replies lost, or its time up.
+    pub lost_replies: u8,
+    /// Handshakes that run out of time.
+    pub handshake_timeouts: u8,
+    /// The nodes that may crash, die, pause or be cut off; all if empty.
+    pub nodes: Vec<String>,
+}
+
+/// Abstractions and capacities of a world.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Two links for each ordered pair; one is unsound and only for a test that shows so.
+    pub two_links: bool,
+    /// A delivered parked header may stay.
+    pub leave_it_there: bool,
+    /// Plain queues with real sends instead of parked headers, each of at most this many messages (a test compares).
+    pub queues: Option<u8>,
+    /// Messages that a link holds at most.
+    pub link_capacity: u8,
+    /// The greatest epoch.
+    pub epoch_capacity: u64,
+    /// Entries of gossip beside those of PFAIL nodes are delivered too, one at a time.
+    pub gossip: bool,
+    /// The work before sleeping is a step of its own.
+    pub split_before_sleep: bool,
+    /// Steps are computed each time instead of looked up (a test compares).
+    pub direct: bool,
+    /// `cluster-allow-replica-migration`.
+    pub allow_replica_migration: bool,
+    /// `cluster-require-full-coverage`.
+    pub require_full_coverage: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            two_links: true,
+            leave_it_there: true,
+            queues: None,
+            link_capacity: 6,
+            epoch_capacity: 200,
+            gossip: true,
+            split_before_sleep: false,
+            direct: false,
+            allow_replica_migration: true,
+            require_full_coverage: true,
+        }
+    }
+}
+
+/// What is expected of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expect {
+    /// It holds in the whole space.
+    Holds,
+    /// It is violated.
+    Violated,
+}
+
+/// One step of a script.
+///
+/// - `B: SETSLOT 0 IMPORTING A` sends a CLUSTER command to a node; names of nodes stand for their names in the protocol. A refusal
+///   stops the operator; with `B?: ...` it is tolerated; with `B~: ...` he tries again until it is not refused.
+/// - `A -> B: MOVE 0` and `A -> B: MOVE 0 REPLACE` repeats GETKEYSINSLOT and MIGRATE until the slot is empty at A.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptStep {
+    /// A CLUSTER command.
+    Command {
+        /// At which node.
+        at: usize,
+        /// The command.
+        command: Command,
+        /// As written, for people.
+        text: String,
+        /// What a refusal means.
+        refusal: Refusal,
+    },
+    /// Moves the keys of a slot.
+    Move {
+        /// From which node.
+        from: usize,
+        /// To which.
+        to: usize,
+        /// Which slot.
+        slot: u16,
+        /// With REPLACE.
+        replace: bool,
+    },
+}
+
+/// What a refusal means to an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// He stops.
+    Stops,
+    /// He goes on.
+    Tolerated,
+    /// He waits until it is possible.
+    Waits,
+}
+
+/// A mistake in a scenario, as a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioError(pub String);
+
+impl core::fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for ScenarioError {}
+
+/// The names of the properties that a world can judge.
+pub const PROPERTIES: [&str; 13] =
+    ["S1", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "L1", "L2", "L3", "L5", "L6"];
+
+impl Scenario {
+    /// Reads a scenario, and checks that what it names is there.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text).map_err(|e| ScenarioError(e.to_string()))?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    fn check(&self) -> Result<(), ScenarioError> {
+        let wrong = |text: String| Err(ScenarioError(text));
+        let bounded = [
+            ("nodes", self.nodes.len(), MAX_NODES),
+            ("keys", self.keys.len(), MAX_KEYS),
+            ("clients", self.clients, MAX_CLIENTS),
+            ("operators", self.operators.len(), MAX_OPERATORS),
+        ];
+        for (what, count, most) in bounded {
+            if count > most {
+                return wrong(format!("{count} {what}: at most {most}"));
+            }
+        }
+        if self.nodes.is_empty() || self.slots == 0 || self.slots > 64 {
+            return wrong("at least one node, and 1 to 64 slots".into());
+        }
+        let names: BTreeSet<&str> = self.nodes.iter().map(|n| n.name.as_str()).collect();
+        if names.len() < self.nodes.len() {
+            return wrong("two nodes have the same name".into());
+        }
+        self.rules_of(None)?;
+        for node in &self.nodes {
+            self.rules_of(node.rules.as_deref())?;
+            let named = node.knows.iter().flatten().chain(node.replica_of.iter());
+            let open = node.migrating.iter().chain(&node.importing);
+            let beliefs = node.believes.iter().map(|b| &b.node);
+            for name in named.chain(open.clone().map(|(_, n)| n)).chain(beliefs) {
+                self.position(name)?;
+            }
+            let believed = node.believes.iter().filter_map(|b| b.slots.as_ref()).flatten();
+            for slot in node.slots.iter().chain(open.map(|(s, _)| s)).chain(believed) {
+                self.slot(*slot)?;
+            }
+        }
+        for key in &self.keys {
+            self.position(&key.at)?;
+            self.slot(key.slot)?;
+        }
+        self.faults.nodes.iter().try_for_each(|n| self.position(n).map(drop))?;
+        for operator in &self.operators {
+            for script in std::iter::once(&operator.script).chain(&operator.resume) {
+                self.script(script)?;
+            }
+        }
+        match self.expect.keys().find(|name| !PROPERTIES.contains(&name.as_str())) {
+            Some(name) => wrong(format!("expect: no property {name}; there are {}", PROPERTIES.join(", "))),
+            None => Ok(()),
+        }
+    }
+
+    fn slot(&self, slot: u16) -> Result<(), ScenarioError> {
+        if slot < self.slots {
+            Ok(())
+        } else {
+            Err(ScenarioError(format!("slot {slot} of {} slots", self.slots)))
+        }
+    }
+
+    /// The position of the node with this name.
+    pub fn position(&self, name: &str) -> Result<usize, ScenarioError> {
+        self.nodes.iter().position(|n| n.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.nodes.iter().map(|n| n.name.as_str()).collect();
+            ScenarioError(format!("no node {name:?}; there are {}", names.join(", ")))
+        })
+    }
+
+    /// The rules with this name, or those of the scenario, with its switches.
+    pub fn rules_of(&self, name: Option<&str>) -> Result<Rules, ScenarioError> {
+        let name = name.unwrap_or(&self.rules);
+        let rules = Rules::named(name)
+            .ok_or_else(|| ScenarioError(format!("no rules {name:?}; there is redis_7_0")))?;
+        let mut table = toml::Table::try_from(rules).map_err(|e| ScenarioError(e.to_string()))?;
+        for (switch, on) in &self.switches {
+            if table.insert(switch.clone(), (*on).into()).is_none() {
+                let known: Vec<String> = table.keys().filter(|k| *k != switch).cloned().collect();
+                return Err(ScenarioError(format!("no switch {switch:?}; there are {}", known.join(", "))));
+            }
+        }
+        table.try_into().map_err(|e| ScenarioError(e.to_string()))
+    }
+
+    /// Reads the lines of a script.
+    pub fn script(&self, lines: &[String]) -> Result<Vec<ScriptStep>, ScenarioError> {
+        lines.iter().map(|line| self.script_step(line)).collect()
+    }
+
+    fn script_step(&self, line: &str) -> Result<ScriptStep, ScenarioError> {
+        let wrong = |why: &str| ScenarioError(format!("script line {line:?}: {why}"));
+        let (to, what) = line
+            .split_once(": ")
+            .ok_or_else(|| wrong("it reads `NODE: COMMAND` or `NODE -> NODE: MOVE SLOT`"))?;
+        let words: Vec<&str> = what.split_whitespace().collect();
+        if let Some((from, to)) = to.split_once(" -> ") {
+            let (slot, replace) = match words.as_slice() {
+                ["MOVE", slot] => (slot, false),
+                ["MOVE", slot, "REPLACE"] => (slot, true),
+                _ => return Err(wrong("it reads `A -> B: MOVE 0` or `A -> B: MOVE 0 REPLACE`")),
+            };
+            let slot = slot.parse().map_err(|_| wrong("MOVE wants a slot"))?;
+            self.slot(slot)?;
+            return Ok(ScriptStep::Move {
+                from: self.position(from)?,
+                to: self.position(to)?,
+                slot,
+                replace,
+            });
+        }
+        let (name, refusal) = match (to.strip_suffix('?'), to.strip_suffix('~')) {
+            (Some(name), _) => (name, Refusal::Tolerated),
+            (_, Some(name)) => (name, Refusal::Waits),
+            _ => (to, Refusal::Stops),
+        };
+        let at = self.position(name)?;
+        let args: Vec<String> = words
+            .iter()
+            .flat_map(|w| match self.position(w) {
+                Ok(i) if words[0].eq_ignore_ascii_case("meet") => {
+                    vec![address_of(i).0, address_of(i).1.to_string()]
+                }
+                Ok(i) => vec![crate::check::world::node_id(i).to_string()],
+                Err(_) => vec![(*w).to_string()],
+            })
+            .collect();
+        let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
+        let rules = self.rules_of(self.nodes[at].rules.as_deref())?;
+        let command = Command::parse(&args, &rules).map_err(|e| wrong(&format!("{e:?}")))?;
+        Ok(ScriptStep::Command { at, command, text: what.to_string(), refusal })
+    }
+}
+
+/// The address of the node at a position: IP and port.
+pub(crate) fn address_of(position: usize) -> (String, u16) {
+    (format!("10.0.0.{}", position + 1), 7000)
+}

@@ -1,0 +1,220 @@
+//! The properties, as claims of the explorer.
+
+use std::sync::Arc;
+
+use super::super::explore::{Claim, StepKind};
+use super::super::properties::{self as named, Cluster, Copy, KeyView, NodeStep, NodeView, Violation};
+use super::contents::{Facts, In, Outcome};
+use super::links::{is_reply, source, target};
+use super::state::{Label, Life, What, WorldState};
+use super::{Move, Step, World};
+use crate::input::Timer;
+use crate::slot::Slot;
+
+/// A property over a whole cluster.
+type OfCluster = fn(&Cluster<'_>) -> Violation;
+
+/// Properties asked of every state of every bottom of the fair graph.
+const SETTLED: [(&str, OfCluster); 9] = [
+    ("S1", named::s1_epoch_owner_unique),
+    ("S6", named::s6_acked_key_reachable),
+    ("S7", named::s7_key_on_one_side),
+    ("S8", named::s8_no_resurrection),
+    ("L1", named::l1_slot_owned),
+    ("L2", named::l2_views_converge),
+    ("L3", named::l3_epochs_distinct),
+    ("L5", named::l5_migration_clears),
+    ("L6", named::l6_fail_clears),
+];
+
+impl World {
+    /// The claims that its scenario asks for.
+    pub fn claims(&self) -> Vec<Claim<Self>> {
+        self.scenario.expect.keys().filter_map(|name| self.claim(name)).collect()
+    }
+
+    fn claim(&self, name: &str) -> Option<Claim<Self>> {
+        if let Some((name, property)) = SETTLED.iter().copied().find(|(n, _)| *n == name) {
+            return Some(Claim::settled(name, move |w: &Self, s: &WorldState| {
+                w.with_cluster(s, property).is_none()
+            }));
+        }
+        let judge: fn(&Self, &WorldState, &Step, &WorldState) -> bool = match name {
+            "S4" => {
+                |w, from, step, to| w.each_node(from, step, to, |s, _| named::s4_epoch_monotone(s)).is_none()
+            }
+            "S5" => |w, from, step, to| {
+                w.each_node(from, step, to, |s, _| named::s5_fail_quorum(s, |_, _| false)).is_none()
+            },
+            "S9" => |w, from, step, to| {
+                w.each_node(from, step, to, |s, _| named::s9_no_stale_owner_serve(s)).is_none()
+            },
+            "S10" => |w, from, step, to| w.s10(from, step, to).is_none(),
+            _ => return None,
+        };
+        let name = ["S4", "S5", "S9", "S10"].into_iter().find(|n| *n == name)?;
+        Some(Claim::each_step(name, judge))
+    }
+
+    /// What is wrong with a state by a property that is asked at the end; for people.
+    pub fn complaint(&self, name: &str, s: &WorldState) -> Violation {
+        let (_, property) = SETTLED.iter().find(|(n, _)| *n == name)?;
+        self.with_cluster(s, property)
+    }
+
+    /// What is wrong with a step by a property that is asked of steps; for people.
+    pub fn step_complaint(&self, name: &str, from: &WorldState, step: &Step, to: &WorldState) -> Violation {
+        match name {
+            "S4" => self.each_node(from, step, to, |s, _| named::s4_epoch_monotone(s)),
+            "S5" => self.each_node(from, step, to, |s, _| named::s5_fail_quorum(s, |_, _| false)),
+            "S9" => self.each_node(from, step, to, |s, _| named::s9_no_stale_owner_serve(s)),
+            "S10" => self.s10(from, step, to),
+            _ => None,
+        }
+    }
+
+    /// Looks at a state as a cluster.
+    pub(super) fn with_cluster<T>(&self, s: &WorldState, f: impl FnOnce(&Cluster<'_>) -> T) -> T {
+        let facts: Vec<Arc<Facts>> = self.cells(s).map(|c| self.contents.facts(c)).collect();
+        let nodes: Vec<NodeView<'_>> = facts
+            .iter()
+            .enumerate()
+            .map(|(i, facts)| NodeView {
+                name: &self.scenario.nodes[i].name,
+                state: &facts.state,
+                routes: &facts.routes,
+                live: s.nodes[i].life == Life::Up,
+            })
+            .collect();
+        let keys = self.scenario.keys.iter().enumerate().map(|(k, spec)| KeyView {
+            name: spec.name.clone(),
+            slot: Slot::new(spec.slot),
+            written: s.keys[k].written,
+            copies: s.keys[k].memory[..self.shape.nodes].iter().map(|l| copy(*l)).collect(),
+        });
+        // Slots of nodes that are down for good, and that nobody else took over.
+        let dead = (0..self.shape.nodes).filter(|&i| s.nodes[i].life == Life::Dead);
+        let lost_slots =
+            dead.flat_map(|i| facts[i].state.myself().slots.iter().collect::<Vec<_>>()).collect();
+        f(&Cluster { nodes, keys: keys.collect(), lost_slots })
+    }
+
+    fn cells<'a>(&'a self, s: &'a WorldState) -> impl Iterator<Item = u32> + 'a {
+        s.nodes[..self.shape.nodes].iter().map(|c| c.state)
+    }
+
+    /// Judges the node that took this step.
+    fn each_node(
+        &self,
+        from: &WorldState,
+        step: &Step,
+        to: &WorldState,
+        judge: impl Fn(&NodeStep<'_>, &Outcome) -> Violation,
+    ) -> Violation {
+        let changed = (0..self.shape.nodes).any(|i| from.nodes[i].state != to.nodes[i].state);
+        if !changed {
+            return None;
+        }
+        let (at, before, outcome) = self.outcome_of(from, to, step.what)?;
+        let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
+        let node = NodeStep {
+            name: &self.scenario.nodes[at].name,
+            config: &self.contents.configs[at],
+            before: &before.state,
+            input: outcome.input.as_ref(),
+            after: &after.state,
+            effects: &outcome.effects,
+        };
+        judge(&node, &outcome)
+    }
+
+    fn s10(&self, from: &WorldState, step: &Step, to: &WorldState) -> Violation {
+        if (0..self.shape.keys).all(|k| from.keys[k].memory == to.keys[k].memory) {
+            return None;
+        }
+        let (at, _, outcome) = self.outcome_of(from, to, step.what)?;
+        if outcome.drops == 0 {
+            return None;
+        }
+        let (before, after) = (self.contents.facts(from.nodes[at].state), self.contents.facts(outcome.to));
+        let node = NodeStep {
+            name: &self.scenario.nodes[at].name,
+            config: &self.contents.configs[at],
+            before: &before.state,
+            input: outcome.input.as_ref(),
+            after: &after.state,
+            effects: &outcome.effects,
+        };
+        self.with_cluster(from, |a| {
+            self.with_cluster(to, |b| named::s10_delete_only_if_handed_over(&node, a, b, at))
+        })
+    }
+
+    /// The node that took a step, its content before, and what followed.
+    pub(super) fn outcome_of(
+        &self,
+        s: &WorldState,
+        to: &WorldState,
+        what: Move,
+    ) -> Option<(usize, u32, Arc<Outcome>)> {
+        let first = |l: u8| s.first(l).map(|i| i.what);
+        let (at, input) = match what {
+            Move::Heartbeat { from, to, reply, pick, expired } => {
+                let header = self.contents.facts(s.nodes[usize::from(from)].state).header;
+                (usize::from(to), In::Header { header, reply, pick, expired })
+            }
+            Move::Parked { link, pick, expired, .. } => {
+                let Some(What::Parked(header)) = first(link) else { return None };
+                (target(link), In::Header { header, reply: is_reply(link), pick, expired })
+            }
+            Move::Message { link, .. } => match first(link)? {
+                What::Shot(id) => (target(link), In::Shot(id)),
+                What::Ask(id, of) => (target(link), In::Ask(id, of)),
+                What::Answer(id, of) => (target(link), In::Answer(id, of)),
+                What::Parked(_) => return None,
+            },
+            Move::Timer { node, timer } => (usize::from(node), In::Timer(timer)),
+            Move::Pfail { node, peer } => {
+                (usize::from(node), In::Timer(Timer::PongOverdue(super::node_id(usize::from(peer)))))
+            }
+            Move::LinkUp { node, placeholder } => (usize::from(node), In::LinkUp(placeholder)),
+            Move::BeforeSleep { node } => (usize::from(node), In::BeforeSleep),
+            Move::Command { operator } => {
+                let who = usize::from(operator);
+                let step = usize::from(s.operators[who].at);
+                let before: usize = self.scripts[..who].iter().map(Vec::len).sum();
+                match self.scripts[who].get(step)? {
+                    Some(crate::check::scenario::ScriptStep::Command { at, .. }) => {
+                        (*at, In::Command((before + step) as u16))
+                    }
+                    _ => return None,
+                }
+            }
+            Move::Restart { node } => (usize::from(node), In::Restart(s.nodes[usize::from(node)].saved)),
+            _ => return None,
+        };
+        let restarted = matches!(what, Move::Restart { .. });
+        let mask = if restarted { to.key_mask(at) } else { s.key_mask(at) };
+        let before = s.nodes[at].state;
+        Some((at, before, self.contents.step(at, before, mask, input)))
+    }
+
+    /// The kind of a step that a world takes nowhere; for tests of the classification.
+    pub fn kinds(&self, s: &WorldState) -> Vec<(String, StepKind)> {
+        self.expand(s).iter().map(|(step, t)| (self.tell(s, step.what), t.kind)).collect()
+    }
+
+    /// The sender of a link and its receiver, by name.
+    pub(super) fn ends(&self, link: u8) -> (&str, &str) {
+        (&self.scenario.nodes[source(link)].name, &self.scenario.nodes[target(link)].name)
+    }
+}
+
+fn copy(label: Label) -> Option<Copy> {
+    match label {
+        Label::None => None,
+        Label::Latest => Some(Copy::Latest),
+        Label::Old => Some(Copy::Old),
+        Label::Foreign => Some(Copy::Foreign),
+    }
+}

@@ -1,0 +1,420 @@
+//! One node in a world: what its content says, and its steps, taken once and remembered.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, RwLock};
+
+use crate::address::{Address, Flags};
+use crate::check::scenario::{Scenario, address_of};
+use crate::command::Command;
+use crate::config::{Config, Keyspace};
+use crate::effect::{Effect, Effects, Reply, To};
+use crate::id::NodeId;
+use crate::input::{Dice, Input, Link, Receipt, Timer};
+use crate::message::{Body, GossipEntry, Header, Heartbeat, Message};
+use crate::route::RouteTable;
+use crate::slot::{Slot, SlotSet};
+use crate::state::{NodeState, Saved};
+
+use super::tables::{Interner, Memo};
+
+/// The name of the node at a position: names are ordered as the nodes are.
+pub(crate) fn node_id(position: usize) -> NodeId {
+    NodeId::parse(format!("{position:040}").as_bytes()).expect("forty digits")
+}
+
+/// The placeholder with this number, as the core names them.
+fn placeholder(n: u8) -> NodeId {
+    NodeId::parse(format!("{}{n:04}", "h".repeat(36)).as_bytes()).expect("letters and digits")
+}
+
+fn placeholder_number(id: &NodeId) -> Option<u8> {
+    id.as_str().strip_prefix(&"h".repeat(36))?.parse().ok()
+}
+
+fn position_of(id: &NodeId) -> Option<u8> {
+    id.as_str().parse().ok()
+}
+
+fn by_ip(address: &Address) -> Option<u8> {
+    address.ip.strip_prefix("10.0.0.")?.parse::<u8>().ok().map(|n| n - 1)
+}
+
+/// What a content says, looked up once.
+pub(super) struct Facts {
+    pub(super) state: Arc<NodeState>,
+    /// What a heartbeat of this moment carries.
+    pub(super) header: u32,
+    /// Nodes that it pings: known, with an address, not in handshake.
+    pub(super) knows: u8,
+    /// Placeholders, where they lead, and whether they are to hear a MEET.
+    pub(super) handshakes: Vec<(u8, u8)>,
+    pub(super) timers: Vec<Timer>,
+    /// Peers that are PFAIL or FAIL.
+    pub(super) suspects: u8,
+    /// Peers whose FAIL is not undone at once: masters with slots.
+    pub(super) held_fail: u8,
+    pub(super) routes: RouteTable,
+    /// It is a replica, of this node.
+    pub(super) replica_of: Option<u8>,
+    /// A greater epoch than the world allows is in it.
+    pub(super) epoch_beyond: bool,
+    pub(super) has_todo: bool,
+}
+
+/// What a heartbeat can carry: the header without what no receiver reads, and what gossip may name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct HeaderContent {
+    pub(super) header: Header,
+    /// Entries of which each heartbeat has one, or none.
+    pub(super) picks: Vec<GossipEntry>,
+    /// Entries that always travel: those of PFAIL nodes.
+    pub(super) always: Vec<GossipEntry>,
+}
+
+/// A step of a node, as a small key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum In {
+    /// A heartbeat with this header; `pick` 255 is none.
+    Header { header: u32, reply: bool, pick: u8, expired: bool },
+    /// FAIL or UPDATE.
+    Shot(u32),
+    /// The MEET or PING of a handshake, with the sender's placeholder.
+    Ask(u32, u8),
+    /// The PONG on a placeholder's connection.
+    Answer(u32, u8),
+    /// A placeholder's connection is up.
+    LinkUp(u8),
+    /// A timer of [`Facts::timers`].
+    Timer(Timer),
+    /// The command with this number.
+    Command(u16),
+    /// It starts from this nodes.conf.
+    Restart(u32),
+    /// The work put off.
+    BeforeSleep,
+}
+
+/// What a step leads to.
+pub(super) struct Outcome {
+    pub(super) to: u32,
+    pub(super) persist: Option<bool>,
+    /// Sent, in order; heartbeats are not (they are steps of their own).
+    pub(super) sent: Vec<Sent>,
+    /// Slots whose keys are deleted.
+    pub(super) drops: u64,
+    pub(super) flushes: bool,
+    /// Nodes that left the table, or whose connection is closed.
+    pub(super) closed: u8,
+    /// Refused, and why.
+    pub(super) refused: Option<Box<str>>,
+    pub(super) input: Option<Input>,
+    pub(super) effects: Effects,
+}
+
+/// A message of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    Shot { to: u8, id: u32 },
+    Ask { to: u8, id: u32, placeholder: u8 },
+    Answer { to: u8, id: u32, placeholder: u8 },
+}
+
+/// Keys of a node, as a mask over the world's keys.
+struct Mask<'a> {
+    slots: &'a [u16],
+    mask: u8,
+}
+
+impl Keyspace for Mask<'_> {
+    fn keys_in_slot(&self, slot: Slot) -> u64 {
+        let here = |k: usize| self.mask >> k & 1 == 1 && self.slots[k] == u16::from(slot);
+        (0..self.slots.len()).filter(|&k| here(k)).count() as u64
+    }
+
+    fn total_keys(&self) -> u64 {
+        self.mask.count_ones().into()
+    }
+}
+
+/// A key of [`Contents::effective`]: node content, its keys, header, and the link.
+type BeatKey = (u32, u8, u32, bool);
+/// Picks that change something, whether the FAIL was old enough, and what follows.
+pub(super) type Beats = Vec<(u8, bool, Arc<Outcome>)>;
+
+/// Node contents: numbers by content, facts by number.
+type Nodes = (HashMap<Arc<NodeState>, u32>, Vec<Arc<Facts>>);
+
+/// All contents of a world, and what follows from what.
+pub(super) struct Contents {
+    pub(super) configs: Vec<Config>,
+    key_slots: Vec<u16>,
+    pub(super) commands: Vec<Command>,
+    epoch_capacity: u64,
+    gossip: bool,
+    direct: bool,
+    nodes: RwLock<Nodes>,
+    pub(super) headers: Interner<HeaderContent>,
+    pub(super) shots: Interner<Message>,
+    pub(super) saved: Interner<Saved>,
+    steps: Memo<(u32, u8, In), Outcome>,
+    beats: Memo<BeatKey, Beats>,
+}
+
+impl Contents {
+    pub(super) fn new(scenario: &Scenario, configs: Vec<Config>) -> Self {
+        Self {
+            configs,
+            key_slots: scenario.keys.iter().map(|k| k.slot).collect(),
+            commands: Vec::new(),
+            epoch_capacity: scenario.options.epoch_capacity,
+            gossip: scenario.options.gossip,
+            direct: scenario.options.direct,
+            nodes: RwLock::default(),
+            headers: Interner::new(),
+            shots: Interner::new(),
+            saved: Interner::new(),
+            steps: Memo::new(),
+            beats: Memo::new(),
+        }
+    }
+
+    /// The facts of a content.
+    pub(super) fn facts(&self, id: u32) -> Arc<Facts> {
+        Arc::clone(&self.nodes.read().expect("no panic while held").1[id as usize])
+    }
+
+    /// How many different nodes there were.
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.read().expect("no panic while held").1.len()
+    }
+
+    /// The number of a content.
+    pub(super) fn intern(&self, state: NodeState) -> u32 {
+        if let Some(&id) = self.nodes.read().expect("no panic while held").0.get(&state) {
+            return id;
+        }
+        let state = Arc::new(state);
+        let facts = Arc::new(self.look(Arc::clone(&state)));
+        let mut nodes = self.nodes.write().expect("no panic while held");
+        if let Some(&id) = nodes.0.get(&state) {
+            return id;
+        }
+        let id = nodes.1.len() as u32;
+        nodes.1.push(facts);
+        nodes.0.insert(state, id);
+        id
+    }
+
+    fn look(&self, state: Arc<NodeState>) -> Facts {
+        let me = position_of(&state.me()).map_or(0, usize::from);
+        let config = &self.configs[me];
+        let mask = |wanted: &dyn Fn(&crate::state::Peer) -> bool| {
+            state
+                .peers()
+                .iter()
+                .filter(|p| p.id != state.me() && wanted(p))
+                .fold(0u8, |m, p| m | position_of(&p.id).map_or(0, |i| 1 << i))
+        };
+        let usable = |p: &crate::state::Peer| !p.in_handshake() && !p.no_address();
+        let handshakes = state.peers().iter().filter(|p| p.in_handshake());
+        let myself = state.myself();
+        Facts {
+            header: self.headers.id(self.header_of(&state, config)),
+            knows: mask(&usable),
+            handshakes: handshakes
+                .filter_map(|p| Some((placeholder_number(&p.id)?, by_ip(&p.address)?)))
+                .collect(),
+            timers: state.armed_timers().collect(),
+            suspects: mask(&|p| p.is_pfail() || p.is_fail()),
+            held_fail: mask(&|p| p.is_fail() && p.is_master() && p.slot_count > 0),
+            routes: state.route_table(config),
+            replica_of: myself.master.filter(|_| myself.is_replica()).and_then(|m| position_of(&m)),
+            epoch_beyond: state.max_epoch().0 > self.epoch_capacity,
+            has_todo: state.todo() != crate::state::Todo::default(),
+            state,
+        }
+    }
+
+    fn header_of(&self, state: &NodeState, config: &Config) -> HeaderContent {
+        let candidates = state.gossip_candidates().filter(|_| self.gossip);
+        let mut header = state.header(config);
+        header.flags = Flags(header.flags.0 & Flags::MASTER.with(Flags::REPLICA).with(Flags::NOFAILOVER).0);
+        header.state_ok = false;
+        HeaderContent {
+            header,
+            picks: candidates.filter_map(|id| state.gossip_entry(&id)).collect(),
+            always: state.gossip_pfail().collect(),
+        }
+    }
+
+    /// The step of node `at` with content `state` and keys `mask`.
+    pub(super) fn step(&self, at: usize, state: u32, mask: u8, input: In) -> Arc<Outcome> {
+        if self.direct {
+            return Arc::new(self.compute(at, state, mask, input));
+        }
+        self.steps.get((state, mask, input), || self.compute(at, state, mask, input))
+    }
+
+    /// The heartbeats with this header that change something at their receiver.
+    pub(super) fn beats(
+        &self,
+        at: usize,
+        state: u32,
+        mask: u8,
+        header: u32,
+        reply: bool,
+        from: usize,
+    ) -> Arc<Beats> {
+        let all = || self.all_beats(at, state, mask, header, reply, from);
+        let telling =
+            || all().into_iter().filter(|(_, _, o)| o.changes(state) || o.persist.is_some()).collect();
+        if self.direct { Arc::new(telling()) } else { self.beats.get((state, mask, header, reply), telling) }
+    }
+
+    /// Every heartbeat with this header: with each pick or none, and for a FAIL sender with each answer of the clock.
+    pub(super) fn all_beats(
+        &self,
+        at: usize,
+        state: u32,
+        mask: u8,
+        header: u32,
+        reply: bool,
+        from: usize,
+    ) -> Beats {
+        let picks = self.headers.get(header).picks.len() as u8;
+        let held = reply && self.facts(state).held_fail >> from & 1 == 1;
+        let expired: &[bool] = if held { &[false, true] } else { &[true] };
+        let mut beats = Vec::new();
+        for pick in std::iter::once(255).chain(0..picks) {
+            for &expired in expired {
+                let input = In::Header { header, reply, pick, expired };
+                beats.push((pick, expired, self.step(at, state, mask, input)));
+            }
+        }
+        beats
+    }
+
+    fn compute(&self, at: usize, state: u32, mask: u8, key: In) -> Outcome {
+        let config = &self.configs[at];
+        let keys = Mask { slots: &self.key_slots, mask };
+        let mut node = match key {
+            In::Restart(saved) => NodeState::from_saved(&self.saved.get(saved), config),
+            _ => NodeState::clone(&self.facts(state).state),
+        };
+        let input = self.input(at, key);
+        let mut effects = Effects::new();
+        node.step(config, input.clone(), &keys, &mut effects);
+        let asked_by = match (&input, key) {
+            (Input::Receive { message, .. }, In::Ask(_, of)) => {
+                position_of(&message.header.sender).map(|from| (from, of))
+            }
+            _ => None,
+        };
+        let mut outcome = Outcome {
+            to: 0,
+            persist: None,
+            sent: Vec::new(),
+            drops: 0,
+            flushes: false,
+            closed: 0,
+            refused: None,
+            input: (!matches!(key, In::Restart(_))).then_some(input),
+            effects: Effects::new(),
+        };
+        for effect in &effects.0 {
+            match effect {
+                Effect::Persist { fsync } => outcome.persist = Some(*fsync),
+                Effect::Send { to, message } => outcome.sent.extend(self.sent(&node, *to, message, asked_by)),
+                Effect::DropKeys(slot) => outcome.drops |= 1 << slot.index(),
+                Effect::FlushAll => outcome.flushes = true,
+                Effect::Disconnect(id) | Effect::Removed(id) => {
+                    outcome.closed |= position_of(id).map_or(0, |i| 1 << i);
+                }
+                Effect::Reply(Reply::Error(text)) => outcome.refused = Some(text.clone()),
+                _ => {}
+            }
+        }
+        outcome.effects = effects;
+        outcome.to = self.intern(node);
+        outcome
+    }
+
+    fn sent(&self, node: &NodeState, to: To, message: &Message, asked_by: Option<(u8, u8)>) -> Option<Sent> {
+        let beat = matches!(message.body, Body::Heartbeat { .. });
+        let mut message = message.clone();
+        message.header.flags = Flags(message.header.flags.0 & Flags::MASTER.with(Flags::REPLICA).0);
+        message.header.state_ok = false;
+        if !beat {
+            // Of other messages nobody reads more of the header than its epochs.
+            message.header.slots = SlotSet::new(node.slot_count());
+            message.header.flags = Flags::NONE;
+        }
+        match to {
+            To::SameLink => {
+                let (to, placeholder) = asked_by?;
+                Some(Sent::Answer { to, id: self.shots.id(message), placeholder })
+            }
+            To::Outbound(id) => match (placeholder_number(&id), position_of(&id)) {
+                (Some(placeholder), _) => {
+                    let to = by_ip(&node.peer(&id)?.address)?;
+                    Some(Sent::Ask { to, id: self.shots.id(message), placeholder })
+                }
+                (None, Some(to)) if !beat => Some(Sent::Shot { to, id: self.shots.id(message) }),
+                _ => None,
+            },
+        }
+    }
+
+    fn input(&self, at: usize, key: In) -> Input {
+        let receive = |link: Link, message: Message, expired: bool| {
+            let from = position_of(&message.header.sender).map_or(0, usize::from);
+            let receipt = Receipt {
+                from_ip: address_of(from).0.into(),
+                local_ip: address_of(at).0.into(),
+                fail_expired: expired,
+                pong_news: Vec::new(),
+            };
+            Input::Receive { link, message: Box::new(message), receipt, dice: Dice::Least }
+        };
+        match key {
+            In::Header { header, reply, pick, expired } => {
+                let content = self.headers.get(header);
+                let sender = content.header.sender;
+                let mut gossip: Vec<GossipEntry> =
+                    content.picks.get(usize::from(pick)).cloned().into_iter().collect();
+                gossip.extend(content.always.iter().cloned());
+                let kind = if reply { Heartbeat::Pong } else { Heartbeat::Ping };
+                let body = Body::Heartbeat { kind, gossip, hostname: None };
+                let link = if reply { Link::Outbound(sender) } else { Link::Inbound(Some(sender)) };
+                receive(link, Message { header: content.header.clone(), body }, expired)
+            }
+            In::Shot(id) | In::Ask(id, _) => {
+                let message = Message::clone(&self.shots.get(id));
+                receive(Link::Inbound(Some(message.header.sender)), message, true)
+            }
+            In::Answer(id, of) => {
+                receive(Link::Outbound(placeholder(of)), Message::clone(&self.shots.get(id)), true)
+            }
+            In::LinkUp(of) => Input::LinkUp { peer: placeholder(of), dice: Dice::Least },
+            In::Timer(timer) => Input::Timer(timer),
+            In::Command(n) => {
+                Input::Command { command: self.commands[usize::from(n)].clone(), dice: Dice::Least }
+            }
+            In::Restart(_) => Input::Start,
+            In::BeforeSleep => Input::BeforeSleep,
+        }
+    }
+
+    /// Whether `state` has a handshake under this placeholder.
+    pub(super) fn in_handshake(&self, state: u32, of: u8) -> bool {
+        self.facts(state).handshakes.iter().any(|(n, _)| *n == of)
+    }
+}
+
+impl Outcome {
+    /// Whether anything but a clock moved.
+    pub(super) fn changes(&self, from: u32) -> bool {
+        self.to != from || !self.sent.is_empty() || self.drops != 0 || self.closed != 0
+    }
+}

@@ -1,0 +1,385 @@
+//! The world: every node with its keys and its disk, two FIFO links for each ordered pair, clients that follow
+//! redirections, operators who run scripts and may die, and faults by budgets. It implements
+//! `stateright::Model` around the very step that the node runs.
+//!
+//! What keeps it small, and exact:
+//! - **Parked headers.** There is no send action for heartbeats. A heartbeat delivers its sender's *current* header in one step, while its link
+//!   holds nothing. Only a header that became stale can wait on a link, and how many may is the bound `d` of the scenario ([`links`]).
+//! - **Interned contents, memoised steps** ([`contents`]). A state is numbers.
+//! - **Labels instead of values** for the copies of a key: the last acknowledged one, an older one, one of a node that was not legitimate ([`clients`]).
+//!
+//! No rule of the protocol is written here: clients route with [`crate::RouteTable::route`], MIGRATE decides with [`crate::migrate::Transfer`].
+
+mod claims;
+mod clients;
+mod contents;
+mod faults;
+mod init;
+mod links;
+mod operators;
+mod print;
+mod state;
+mod tables;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stateright::{Model, Property};
+
+use super::explore::{Explorable, StepKind, Taken};
+use super::scenario::{Scenario, ScenarioError, ScriptStep};
+use crate::input::Timer;
+
+pub(crate) use contents::node_id;
+use contents::{Contents, In, Outcome};
+pub use state::WorldState;
+use state::{Budget, Life, Mood, Shape, What};
+
+/// A scenario, ready to be explored.
+pub struct World {
+    scenario: Scenario,
+    contents: Contents,
+    /// The scripts of each operator, end to end; none ends one.
+    scripts: Vec<Vec<Option<ScriptStep>>>,
+    /// Where the ways to resume begin, in the above.
+    resumes: Vec<Vec<u8>>,
+    shape: Shape,
+    /// Nodes that faults may strike.
+    fallible: u8,
+    initial: Vec<WorldState>,
+    /// Tells worlds apart where expansions are remembered.
+    identity: u64,
+}
+
+/// A step of the world. The index tells alternatives of one kind apart (which headers are left behind, what a crash leaves on a link).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    index: u16,
+    what: Move,
+}
+
+/// What happens in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Move {
+    Heartbeat { from: u8, to: u8, reply: bool, pick: u8, expired: bool },
+    Parked { link: u8, stays: bool, pick: u8, expired: bool },
+    Message { link: u8, stays: bool },
+    SendHeader { link: u8 },
+    Lose { link: u8, keep: u8 },
+    LinkUp { node: u8, placeholder: u8 },
+    Timer { node: u8, timer: Timer },
+    Pfail { node: u8, peer: u8 },
+    BeforeSleep { node: u8 },
+    Command { operator: u8 },
+    Migrate { operator: u8, key: u8 },
+    Restore { transfer: u8 },
+    Answer { transfer: u8 },
+    TimeUp { transfer: u8 },
+    OperatorDies { operator: u8, returns: bool },
+    OperatorReturns { operator: u8, at: u8 },
+    Client { client: u8, op: u8, key: u8, node: u8 },
+    Asks { client: u8 },
+    Crash { node: u8, power: bool, for_good: bool },
+    Restart { node: u8 },
+    WriteBack { node: u8 },
+    Pause { node: u8 },
+    Resume { node: u8 },
+    Cut { node: u8, out: bool },
+    Heal { node: u8, out: bool },
+    Reset { from: u8, to: u8 },
+    Resync { node: u8 },
+}
+
+/// What happens, and whether that is fair.
+type Doing = (Move, StepKind);
+
+/// The steps of one state, as they are found.
+struct Steps<'a> {
+    from: &'a WorldState,
+    all: Vec<(Step, Taken<WorldState>)>,
+}
+
+impl Steps<'_> {
+    /// A step to `to`, unless nothing changes.
+    fn add(&mut self, what: Move, kind: StepKind, to: WorldState) {
+        if to != *self.from {
+            let index = self.all.len() as u16;
+            self.all.push((Step { index, what }, Taken::to(kind, to)));
+        }
+    }
+
+    /// A step that a bound of the world forbids.
+    fn cut(&mut self, what: Move, kind: StepKind, bound: &'static str) {
+        let index = self.all.len() as u16;
+        self.all.push((Step { index, what }, Taken::cut_off(kind, bound)));
+    }
+}
+
+/// The expansion of one state of one world.
+type Expansion = (u64, WorldState, Arc<Vec<(Step, Taken<WorldState>)>>);
+
+thread_local! {
+    /// The last expansion of this thread: a checker asks for the actions of a state and then takes each of them.
+    static LAST: RefCell<Option<Expansion>> = const { RefCell::new(None) };
+}
+
+impl World {
+    /// The world of a scenario.
+    pub fn new(scenario: Scenario) -> Result<Self, ScenarioError> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        init::build(scenario, NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What it was made from.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// How many different nodes, headers and other messages its states are made of, so far.
+    pub fn content_counts(&self) -> (usize, usize, usize) {
+        (self.contents.node_count(), self.contents.headers.len(), self.contents.shots.len())
+    }
+
+    /// The nodes alone, as numbers: what comparisons of abstractions look at. Of two worlds they are compared by
+    /// [`Self::node_states`].
+    pub fn node_states(&self, state: &WorldState) -> Vec<(Arc<crate::NodeState>, u8)> {
+        let cells = state.nodes[..self.shape.nodes].iter().enumerate();
+        cells.map(|(i, c)| (Arc::clone(&self.contents.facts(c.state).state), state.key_mask(i))).collect()
+    }
+
+    fn expand(&self, s: &WorldState) -> Arc<Vec<(Step, Taken<WorldState>)>> {
+        let known = LAST.with_borrow(|last| match last {
+            Some((world, state, all)) if *world == self.identity && state == s => Some(Arc::clone(all)),
+            _ => None,
+        });
+        known.unwrap_or_else(|| {
+            let mut steps = Steps { from: s, all: Vec::new() };
+            self.deliveries(s, &mut steps);
+            self.node_moves(s, &mut steps);
+            self.operator_moves(s, &mut steps);
+            self.client_moves(s, &mut steps);
+            self.fault_moves(s, &mut steps);
+            let all = Arc::new(steps.all);
+            LAST.set(Some((self.identity, s.clone(), Arc::clone(&all))));
+            all
+        })
+    }
+
+    /// Timers, suspicion, connections of handshakes, work put off.
+    fn node_moves(&self, s: &WorldState, steps: &mut Steps<'_>) {
+        for node in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
+            let cell = s.nodes[node];
+            let facts = self.contents.facts(cell.state);
+            let at = node as u8;
+            for &timer in &facts.timers {
+                let Some((kind, budget)) = self.timer_kind(s, &facts, timer) else { continue };
+                let mut next = s.clone();
+                if let Some(b) = budget {
+                    next.budgets.spend(b);
+                }
+                self.take_step(
+                    s,
+                    next,
+                    node,
+                    In::Timer(timer),
+                    (Move::Timer { node: at, timer }, kind),
+                    steps,
+                );
+            }
+            for peer in 0..self.shape.nodes {
+                let bit = 1 << peer;
+                if peer == node || facts.knows & bit == 0 || facts.suspects & bit != 0 {
+                    continue;
+                }
+                let mut next = s.clone();
+                let away = s.nodes[peer].life != Life::Up || !self.open_both(s, node, peer);
+                let kind = if away {
+                    StepKind::Fair
+                } else if cell.drowsy & bit != 0 {
+                    StepKind::Neither
+                } else if s.budgets.left(Budget::EarlyPfail) {
+                    next.budgets.spend(Budget::EarlyPfail);
+                    StepKind::Fault
+                } else {
+                    continue;
+                };
+                let timer = Timer::PongOverdue(node_id(peer));
+                let what = Move::Pfail { node: at, peer: peer as u8 };
+                self.take_step(s, next, node, In::Timer(timer), (what, kind), steps);
+            }
+            for &(placeholder, to) in &facts.handshakes {
+                let to = usize::from(to);
+                let under_way = self.connection(node, to).into_iter().any(|l| {
+                    s.on_link(l).any(|m| match m.what {
+                        What::Ask(_, p) | What::Answer(_, p) => p == placeholder,
+                        _ => false,
+                    })
+                });
+                if s.nodes[to].life == Life::Up && self.open_both(s, node, to) && !under_way {
+                    let what = Move::LinkUp { node: at, placeholder };
+                    self.take_step(
+                        s,
+                        s.clone(),
+                        node,
+                        In::LinkUp(placeholder),
+                        (what, StepKind::Fair),
+                        steps,
+                    );
+                }
+            }
+            if facts.has_todo {
+                let what = Move::BeforeSleep { node: at };
+                self.take_step(s, s.clone(), node, In::BeforeSleep, (what, StepKind::Fair), steps);
+            }
+            if cell.saved != cell.synced {
+                let mut next = s.clone();
+                next.nodes[node].synced = cell.saved;
+                steps.add(Move::WriteBack { node: at }, StepKind::Fair, next);
+            }
+            if let Some(master) = facts.replica_of.filter(|&m| s.runs(usize::from(m))) {
+                let mut next = s.clone();
+                for key in &mut next.keys {
+                    key.memory[node] = key.memory[usize::from(master)];
+                    key.disk[node] = key.memory[node];
+                }
+                steps.add(Move::Resync { node: at }, StepKind::Fair, next);
+            }
+        }
+    }
+
+    /// Whether a timer may fire, as what, and at whose expense.
+    fn timer_kind(
+        &self,
+        s: &WorldState,
+        facts: &contents::Facts,
+        timer: Timer,
+    ) -> Option<(StepKind, Option<Budget>)> {
+        match timer {
+            Timer::StartupDelay | Timer::RejoinDelay => Some((StepKind::Fair, None)),
+            Timer::ReportExpires { .. } | Timer::BlacklistExpires(_) => Some((StepKind::Neither, None)),
+            Timer::HandshakeExpires(id) => {
+                let to = facts
+                    .state
+                    .peer(&id)
+                    .and_then(|p| p.address.ip.strip_prefix("10.0.0.")?.parse::<usize>().ok());
+                let there = to.is_some_and(|to| to <= self.shape.nodes && s.nodes[to - 1].life != Life::Dead);
+                if !there {
+                    Some((StepKind::Fair, None))
+                } else {
+                    let left = s.budgets.left(Budget::HandshakeTimeout);
+                    left.then_some((StepKind::Fault, Some(Budget::HandshakeTimeout)))
+                }
+            }
+            // Never armed by the core: see the moves of suspicion.
+            Timer::PongOverdue(_) => None,
+        }
+    }
+
+    /// A node takes an input: `next` is the world with everything beside that step done already.
+    fn take_step(
+        &self,
+        s: &WorldState,
+        next: WorldState,
+        node: usize,
+        input: In,
+        doing: Doing,
+        steps: &mut Steps<'_>,
+    ) {
+        let outcome = self.contents.step(node, s.nodes[node].state, s.key_mask(node), input);
+        self.apply(s, next, node, &outcome, doing, steps);
+    }
+
+    /// What follows from an outcome: content, disk, keys, connections, messages, and the headers that are left behind.
+    fn apply(
+        &self,
+        s: &WorldState,
+        mut next: WorldState,
+        node: usize,
+        outcome: &Outcome,
+        doing: Doing,
+        steps: &mut Steps<'_>,
+    ) {
+        next.nodes[node].state = outcome.to;
+        let facts = self.contents.facts(outcome.to);
+        if facts.epoch_beyond {
+            return steps.cut(doing.0, doing.1, "epoch");
+        }
+        if let Some(fsync) = outcome.persist.filter(|_| self.shape.disks) {
+            let saved = self.contents.saved.id(facts.state.saved());
+            next.nodes[node].saved = saved;
+            if fsync {
+                next.nodes[node].synced = saved;
+            }
+        }
+        for (k, spec) in self.scenario.keys.iter().enumerate() {
+            if outcome.drops >> spec.slot & 1 == 1 || outcome.flushes {
+                // What delKeysInSlot deletes is back after a restart.
+                next.keys[k].memory[node] = state::Label::None;
+                if outcome.flushes {
+                    next.keys[k].disk[node] = state::Label::None;
+                }
+            }
+        }
+        for peer in (0..self.shape.nodes).filter(|p| outcome.closed >> p & 1 == 1) {
+            for link in self.connection(node, peer).into_iter().chain(self.connection(peer, node)) {
+                if links::target(link) == node {
+                    next.truncate(link, 0);
+                }
+            }
+        }
+        self.settle(s, next, &[node], &outcome.sent, doing, steps);
+    }
+}
+
+impl Model for World {
+    type State = WorldState;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<WorldState> {
+        self.initial.clone()
+    }
+
+    fn actions(&self, state: &WorldState, actions: &mut Vec<Step>) {
+        actions.extend(self.expand(state).iter().map(|(step, _)| *step));
+    }
+
+    fn next_state(&self, state: &WorldState, step: Step) -> Option<WorldState> {
+        self.take(state, &step).to
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        Vec::new()
+    }
+}
+
+impl Explorable for World {
+    fn take(&self, from: &WorldState, step: &Step) -> Taken<WorldState> {
+        self.expand(from)[usize::from(step.index)].1.clone()
+    }
+
+    /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
+    fn is_quiescent(&self, s: &WorldState) -> bool {
+        let calm = s.messages.is_empty()
+            && s.cut_in == 0
+            && s.cut_out == 0
+            && s.nodes[..self.shape.nodes].iter().all(|c| matches!(c.life, Life::Up | Life::Dead))
+            && s.transfers.iter().all(|t| t.stage == state::Stage::Astray)
+            && s.operators[..self.shape.operators]
+                .iter()
+                .all(|o| o.mood != Mood::Dead && o.mood != Mood::Waits);
+        calm && self.expand(s).iter().all(|(_, t)| t.kind != StepKind::Fair)
+    }
+
+    fn encode(&self, state: &WorldState, out: &mut Vec<u8>) {
+        state.encode(self.shape, out);
+    }
+
+    fn decode(&self, bytes: &[u8]) -> WorldState {
+        WorldState::decode(bytes, self.shape)
+    }
+
+    fn format_state(&self, state: &WorldState) -> String {
+        self.describe(state)
+    }
+}

@@ -1,0 +1,215 @@
+//! Operators: scripts of CLUSTER commands and of MIGRATE, in steps between which they may die.
+
+use super::super::explore::StepKind;
+use super::contents::In;
+use super::state::{Budget, Label, Life, Mood, Stage, TransferCell, WorldState};
+use super::{Move, Steps, World};
+use crate::check::scenario::{Refusal, ScriptStep};
+use crate::migrate::{AfterReply, Transfer};
+use crate::route::{RequestKind, Route};
+use crate::slot::Slot;
+
+impl World {
+    pub(super) fn operator_moves(&self, s: &WorldState, steps: &mut Steps<'_>) {
+        for who in 0..self.shape.operators {
+            match s.operators[who].mood {
+                Mood::Works => {
+                    self.works(s, who, steps);
+                    self.dies(s, who, steps);
+                }
+                Mood::Waits => self.dies(s, who, steps),
+                Mood::Dead => self.returns(s, who, steps),
+                Mood::Gone | Mood::Stopped => {}
+            }
+        }
+        for n in 0..s.transfers.len() {
+            self.transfer_moves(s, n, steps);
+        }
+    }
+
+    fn works(&self, s: &WorldState, who: usize, steps: &mut Steps<'_>) {
+        let at = usize::from(s.operators[who].at);
+        match &self.scripts[who][at] {
+            None => {}
+            Some(ScriptStep::Command { at: node, refusal, .. }) => {
+                let number = self.command_number(who, at);
+                if !s.runs(*node) {
+                    return;
+                }
+                let outcome =
+                    self.contents.step(*node, s.nodes[*node].state, s.key_mask(*node), In::Command(number));
+                let mut next = s.clone();
+                match (&outcome.refused, refusal) {
+                    (Some(_), Refusal::Waits) => return,
+                    (Some(_), Refusal::Stops) => next.operators[who].mood = Mood::Stopped,
+                    (Some(_), Refusal::Tolerated) | (None, _) => next.operators[who].at += 1,
+                }
+                self.apply(
+                    s,
+                    next,
+                    *node,
+                    &outcome,
+                    (Move::Command { operator: who as u8 }, StepKind::Fair),
+                    steps,
+                );
+            }
+            Some(ScriptStep::Move { from, to, slot, replace }) => {
+                let (from, to) = (*from, *to);
+                if !s.runs(from) {
+                    return;
+                }
+                let in_slot = |k: &usize| self.scenario.keys[*k].slot == *slot;
+                let keys: Vec<usize> = (0..self.shape.keys)
+                    .filter(in_slot)
+                    .filter(|&k| s.keys[k].memory[from] != Label::None)
+                    .collect();
+                let what = |key: usize| Move::Migrate { operator: who as u8, key: key as u8 };
+                let mut next = s.clone();
+                if keys.is_empty() {
+                    next.operators[who].at += 1;
+                    steps.add(what(255), StepKind::Fair, next);
+                    return;
+                }
+                for key in keys {
+                    let kind = RequestKind { write: true, migrate: true, ..RequestKind::default() };
+                    let mut next = s.clone();
+                    if self.route(s, from, key, kind) != Route::Serve {
+                        next.operators[who].mood = Mood::Stopped;
+                        steps.add(what(key), StepKind::Fair, next);
+                    } else if matches!(s.nodes[to].life, Life::Up | Life::Paused)
+                        && self.open_both(s, from, to)
+                    {
+                        let label = s.keys[key].memory[from];
+                        let (operator, stage) = (Some(who as u8), Stage::Sent);
+                        let cell = TransferCell {
+                            from: from as u8,
+                            to: to as u8,
+                            key: key as u8,
+                            label,
+                            replace: *replace,
+                            operator,
+                            stage,
+                        };
+                        next.transfers.push(cell);
+                        next.operators[who].mood = Mood::Waits;
+                        self.settle(s, next, &[from], &[], (what(key), StepKind::Fair), steps);
+                    }
+                }
+            }
+        }
+    }
+
+    fn dies(&self, s: &WorldState, who: usize, steps: &mut Steps<'_>) {
+        let operator = &s.operators[who];
+        if operator.deaths == 0 || self.scripts[who][usize::from(operator.at)].is_none() {
+            return;
+        }
+        for returns in [true, false] {
+            let mut next = s.clone();
+            next.operators[who].deaths -= 1;
+            next.operators[who].mood = if returns { Mood::Dead } else { Mood::Gone };
+            next.transfers
+                .iter_mut()
+                .filter(|t| t.operator == Some(who as u8))
+                .for_each(|t| t.operator = None);
+            steps.add(Move::OperatorDies { operator: who as u8, returns }, StepKind::Fault, next);
+        }
+    }
+
+    fn returns(&self, s: &WorldState, who: usize, steps: &mut Steps<'_>) {
+        let spec = &self.scenario.operators[who];
+        let here = spec.goes_on.then_some(s.operators[who].at);
+        for at in here.into_iter().chain(self.resumes[who].iter().copied()) {
+            let mut next = s.clone();
+            next.operators[who].at = at;
+            next.operators[who].mood = Mood::Works;
+            steps.add(Move::OperatorReturns { operator: who as u8, at }, StepKind::Fair, next);
+        }
+    }
+
+    fn transfer_moves(&self, s: &WorldState, n: usize, steps: &mut Steps<'_>) {
+        let t = s.transfers[n];
+        let (from, to, key) = (usize::from(t.from), usize::from(t.to), usize::from(t.key));
+        let what = n as u8;
+        match t.stage {
+            Stage::Sent | Stage::Astray => {
+                if s.runs(to) && self.open_both(s, from, to) {
+                    let mut next = s.clone();
+                    let taken = self.restore(&mut next, to, key, t);
+                    if t.stage == Stage::Astray {
+                        next.transfers.remove(n);
+                        steps.add(Move::Restore { transfer: what }, StepKind::Neither, next);
+                    } else {
+                        next.transfers[n].stage = if taken { Stage::Taken } else { Stage::Refused };
+                        steps.add(Move::Restore { transfer: what }, StepKind::Fair, next);
+                    }
+                }
+            }
+            Stage::Taken | Stage::Refused => {
+                let refused = if t.stage == Stage::Refused { Err("refused") } else { Ok(()) };
+                let mut transfer = Transfer::new(1, false, false).with_fault(self.scenario.fault);
+                transfer.requests(false);
+                let mut next = s.clone();
+                if let AfterReply::Delete(_) = transfer.on_reply(refused) {
+                    self.put(&mut next, from, key, Label::None);
+                }
+                let answer = transfer.finish();
+                next.transfers.remove(n);
+                if let Some(who) = t.operator {
+                    next.operators[usize::from(who)].mood =
+                        if answer.is_ok() { Mood::Works } else { Mood::Stopped };
+                }
+                self.settle(s, next, &[], &[], (Move::Answer { transfer: what }, StepKind::Fair), steps);
+            }
+        }
+        if t.stage != Stage::Astray {
+            self.time_up(s, n, steps);
+        }
+    }
+
+    /// The source's time is up: it is unblocked, its key stays, and the request may still be executed later.
+    fn time_up(&self, s: &WorldState, n: usize, steps: &mut Steps<'_>) {
+        let t = s.transfers[n];
+        let (from, to) = (usize::from(t.from), usize::from(t.to));
+        let away = s.nodes[to].life != Life::Up || !self.open_both(s, from, to);
+        if !away && !s.budgets.left(Budget::LostReply) {
+            return;
+        }
+        let mut next = s.clone();
+        if !away {
+            next.budgets.spend(Budget::LostReply);
+        }
+        if let Some(who) = t.operator {
+            next.operators[usize::from(who)].mood = Mood::Works;
+        }
+        next.transfers.remove(n);
+        let gone = matches!(s.nodes[to].life, Life::Down | Life::Dead);
+        if t.stage == Stage::Sent && !gone {
+            if s.transfers.iter().any(|t| t.stage == Stage::Astray) {
+                return steps.cut(Move::TimeUp { transfer: n as u8 }, StepKind::Fault, "requests astray");
+            }
+            next.transfers.push(TransferCell { stage: Stage::Astray, operator: None, ..t });
+        }
+        let kind = if away { StepKind::Fair } else { StepKind::Fault };
+        self.settle(s, next, &[], &[], (Move::TimeUp { transfer: n as u8 }, kind), steps);
+    }
+
+    /// RESTORE-ASKING at the target; whether it took the key.
+    fn restore(&self, next: &mut WorldState, to: usize, key: usize, t: TransferCell) -> bool {
+        let kind = RequestKind { write: true, asking: true, ..RequestKind::default() };
+        let served = self.route(next, to, key, kind) == Route::Serve;
+        let busy = next.keys[key].memory[to] != Label::None && !t.replace;
+        if served && !busy {
+            let slot = Slot::new(self.scenario.keys[key].slot);
+            // Over a newer value an old one comes: the last one is then nowhere.
+            debug_assert!(slot.index() < usize::from(self.scenario.slots));
+            self.put(next, to, key, t.label);
+        }
+        served && !busy
+    }
+
+    fn command_number(&self, who: usize, at: usize) -> u16 {
+        let before: usize = self.scripts[..who].iter().map(Vec::len).sum();
+        (before + at) as u16
+    }
+}

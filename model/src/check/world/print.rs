@@ -1,0 +1,301 @@
+//! Steps and states as people read them.
+
+use std::fmt::Write;
+
+use super::state::{Label, Life, Mood, What, WorldState};
+use super::{Move, World};
+use crate::check::scenario::ScriptStep;
+use crate::input::Timer;
+use crate::message::{Body, Heartbeat};
+use crate::slot::Slot;
+use crate::state::{NodeState, Rejoin};
+
+impl World {
+    fn name(&self, node: u8) -> &str {
+        self.scenario.nodes.get(usize::from(node)).map_or("?", |n| &n.name)
+    }
+
+    fn named(&self, id: &crate::NodeId) -> String {
+        match (0..self.shape.nodes).find(|&i| super::node_id(i) == *id) {
+            Some(i) => self.scenario.nodes[i].name.clone(),
+            None => format!("placeholder {}", id.as_str().trim_start_matches('h').trim_start_matches('0')),
+        }
+    }
+
+    fn key(&self, key: u8) -> &str {
+        self.scenario.keys.get(usize::from(key)).map_or("no key left", |k| &k.name)
+    }
+
+    /// A step, told in the state in which it is taken.
+    pub(super) fn tell(&self, s: &WorldState, what: Move) -> String {
+        let n = |node: u8| self.name(node);
+        let about = |header: u32, pick: u8| {
+            let content = self.contents.headers.get(header);
+            content
+                .picks
+                .get(usize::from(pick))
+                .map_or(String::new(), |e| format!(", with gossip about {}", self.named(&e.node)))
+        };
+        let undo = |expired: bool| if expired { "" } else { " (too soon to undo FAIL)" };
+        let word = |reply: bool| if reply { "PONG" } else { "PING" };
+        match what {
+            Move::Heartbeat { from, to, reply, pick, expired } => {
+                let header = self.contents.facts(s.nodes[usize::from(from)].state).header;
+                let kind = word(reply);
+                format!("{} hears a {kind} of {}{}{}", n(to), n(from), about(header, pick), undo(expired))
+            }
+            Move::Parked { link, stays, pick, expired } => {
+                let header = match s.first(link).map(|i| i.what) {
+                    Some(What::Parked(h)) => h,
+                    _ => return "?".into(),
+                };
+                let (from, to) = self.ends(link);
+                let kind = word(super::links::is_reply(link));
+                let stays = if stays { "; one like it follows" } else { "" };
+                format!("{to} hears an old {kind} of {from}{}{}{stays}", about(header, pick), undo(expired))
+            }
+            Move::Message { link, stays } => {
+                let (from, to) = self.ends(link);
+                let what = s.first(link).map_or("?".into(), |i| self.tell_item(i.what));
+                let stays = if stays { "; one like it follows" } else { "" };
+                format!("{to} receives {what} of {from}{stays}")
+            }
+            Move::SendHeader { link } => {
+                let (from, to) = self.ends(link);
+                format!("{from} sends its header to {to}")
+            }
+            Move::Lose { link, keep } => {
+                let (from, to) = self.ends(link);
+                format!("what {from} sent to {to} is lost but for {keep}")
+            }
+            Move::LinkUp { node, placeholder } => {
+                let facts = self.contents.facts(s.nodes[usize::from(node)].state);
+                let to = facts.handshakes.iter().find(|(p, _)| *p == placeholder).map_or(255, |(_, to)| *to);
+                format!("{} connects to the address of {}", n(node), n(to))
+            }
+            Move::Timer { node, timer } => format!("at {}, {}", n(node), self.tell_timer(timer)),
+            Move::Pfail { node, peer } => format!("{} marks {} PFAIL", n(node), n(peer)),
+            Move::BeforeSleep { node } => format!("{} does what it put off", n(node)),
+            Move::Command { operator } => self.tell_command(s, operator),
+            Move::Migrate { operator, key: 255 } => {
+                format!("{}: no key is left to move", self.operator(operator))
+            }
+            Move::Migrate { operator, key } => {
+                let to = match self.script_step(s, operator) {
+                    Some(ScriptStep::Move { from, to, .. }) => {
+                        format!(
+                            "{} sends {} to {}",
+                            self.scenario.nodes[*from].name,
+                            self.key(key),
+                            self.scenario.nodes[*to].name
+                        )
+                    }
+                    _ => "?".into(),
+                };
+                format!("{}: MIGRATE, {to}", self.operator(operator))
+            }
+            Move::Restore { transfer } => {
+                let t = s.transfers[usize::from(transfer)];
+                format!("{} executes RESTORE-ASKING of {}", n(t.to), self.key(t.key))
+            }
+            Move::Answer { transfer } => {
+                let t = s.transfers[usize::from(transfer)];
+                format!("{} hears the answer about {}", n(t.from), self.key(t.key))
+            }
+            Move::TimeUp { transfer } => {
+                let t = s.transfers[usize::from(transfer)];
+                format!("MIGRATE of {} at {} hears no answer in time", self.key(t.key), n(t.from))
+            }
+            Move::OperatorDies { operator, returns: true } => format!("{} dies", self.operator(operator)),
+            Move::OperatorDies { operator, .. } => {
+                format!("{} dies, and never comes back", self.operator(operator))
+            }
+            Move::OperatorReturns { operator, at } => {
+                let same = s.operators[usize::from(operator)].at == at;
+                let how =
+                    if same { "goes on where he was".to_string() } else { format!("begins at step {at}") };
+                format!("{} comes back and {how}", self.operator(operator))
+            }
+            Move::Client { client, op, key, node } => {
+                let verb = if op == 0 { "SET" } else { "DEL" };
+                format!("client {} {verb} {} at {}", client + 1, self.key(key), n(node))
+            }
+            Move::Asks { client } => {
+                let ask = s.asks[usize::from(client)];
+                ask.map_or("?".into(), |a| format!("client {} follows its ASK to {}", client + 1, n(a.to)))
+            }
+            Move::Crash { node, power, for_good } => {
+                let how = if power { " (power)" } else { "" };
+                let end = if for_good { ", for good" } else { "" };
+                format!("{} crashes{how}{end}", n(node))
+            }
+            Move::Restart { node } => format!("{} starts from its nodes.conf", n(node)),
+            Move::WriteBack { node } => format!("what {} wrote becomes durable", n(node)),
+            Move::Pause { node } => format!("{} is paused", n(node)),
+            Move::Resume { node } => format!("{} resumes", n(node)),
+            Move::Cut { node, out } => {
+                format!(
+                    "{} {} hold{} up",
+                    if out { "what" } else { "what is sent to" },
+                    n(node),
+                    if out { " sends is" } else { " is" }
+                )
+            }
+            Move::Heal { node, out } => {
+                format!(
+                    "{} {} is heard again",
+                    if out { "what" } else { "what is sent to" },
+                    if out { format!("{} sends", n(node)) } else { n(node).to_string() }
+                )
+            }
+            Move::Reset { from, to } => format!("the connection from {} to {} breaks", n(from), n(to)),
+            Move::Resync { node } => format!("{} takes over its master's data", n(node)),
+        }
+    }
+
+    fn operator(&self, operator: u8) -> String {
+        if self.shape.operators == 1 { "operator".into() } else { format!("operator {}", operator + 1) }
+    }
+
+    fn script_step(&self, s: &WorldState, operator: u8) -> Option<&ScriptStep> {
+        let who = usize::from(operator);
+        self.scripts[who].get(usize::from(s.operators[who].at))?.as_ref()
+    }
+
+    fn tell_command(&self, s: &WorldState, operator: u8) -> String {
+        let Some(ScriptStep::Command { at, text, .. }) = self.script_step(s, operator) else {
+            return "?".into();
+        };
+        let refused = self
+            .outcome_of(s, s, Move::Command { operator })
+            .and_then(|(_, _, o)| o.refused.clone())
+            .map_or(String::new(), |why| format!(" -> refused: {why}"));
+        format!("{} at {}: CLUSTER {text}{refused}", self.operator(operator), self.scenario.nodes[*at].name)
+    }
+
+    fn tell_item(&self, what: What) -> String {
+        let message = |id: u32| match &self.contents.shots.get(id).body {
+            Body::Fail(id) => format!("FAIL about {}", self.named(id)),
+            Body::Update { node, config_epoch, slots } => {
+                format!("UPDATE about {} (epoch {config_epoch}, slots {slots:?})", self.named(node))
+            }
+            Body::Heartbeat { kind: Heartbeat::Meet, .. } => "MEET".into(),
+            Body::Heartbeat { kind: Heartbeat::Ping, .. } => "the first PING".into(),
+            Body::Heartbeat { kind: Heartbeat::Pong, .. } => "the first PONG".into(),
+            other => format!("{other:?}"),
+        };
+        match what {
+            What::Parked(id) => {
+                let h = self.contents.headers.get(id);
+                format!("header (epoch {}, slots {:?})", h.header.config_epoch, h.header.slots)
+            }
+            What::Shot(id) | What::Ask(id, _) | What::Answer(id, _) => message(id),
+        }
+    }
+
+    fn tell_timer(&self, timer: Timer) -> String {
+        match timer {
+            Timer::PongOverdue(id) => format!("the PONG of {} is overdue", self.named(&id)),
+            Timer::HandshakeExpires(id) => format!("the handshake of {} runs out", self.named(&id)),
+            Timer::ReportExpires { subject, reporter } => {
+                format!("the report of {} about {} runs out", self.named(&reporter), self.named(&subject))
+            }
+            Timer::BlacklistExpires(id) => format!("{} may be learned again", self.named(&id)),
+            Timer::StartupDelay => "the first two seconds are over".into(),
+            Timer::RejoinDelay => "the delay after the minority is over".into(),
+        }
+    }
+
+    /// One line a node, key, message and operator.
+    pub(super) fn describe(&self, s: &WorldState) -> String {
+        let mut text = String::new();
+        for (i, spec) in self.scenario.nodes.iter().enumerate() {
+            let facts = self.contents.facts(s.nodes[i].state);
+            let life = match s.nodes[i].life {
+                Life::Up => "",
+                Life::Paused => " PAUSED",
+                Life::Down => " DOWN",
+                Life::Dead => " DEAD",
+            };
+            let blocked = if s.blocked(i) { " BLOCKED" } else { "" };
+            let _ = writeln!(text, "{}{life}{blocked}: {}", spec.name, self.describe_node(&facts.state));
+        }
+        for (k, spec) in self.scenario.keys.iter().enumerate() {
+            let cell = &s.keys[k];
+            let told = if cell.written { "written" } else { "not there" };
+            let _ = write!(text, "{} (slot {}, {told} for clients):", spec.name, spec.slot);
+            for (i, label) in cell.memory[..self.shape.nodes].iter().enumerate() {
+                if *label != Label::None {
+                    let _ = write!(text, " {label:?} at {}", self.scenario.nodes[i].name);
+                }
+            }
+            text.push('\n');
+        }
+        for item in &s.messages {
+            let (from, to) = self.ends(item.link);
+            let link = if super::links::is_reply(item.link) { "reply link" } else { "link" };
+            let _ = writeln!(text, "on the {link} from {from} to {to}: {}", self.tell_item(item.what));
+        }
+        for (i, t) in s.transfers.iter().enumerate() {
+            let _ = writeln!(
+                text,
+                "transfer {i}: {} from {} to {}, {:?}",
+                self.key(t.key),
+                self.name(t.from),
+                self.name(t.to),
+                t.stage
+            );
+        }
+        for (i, op) in s.operators[..self.shape.operators].iter().enumerate() {
+            let done = self.scripts[i][usize::from(op.at)].is_none();
+            let mood = match op.mood {
+                Mood::Works if done => "done".to_string(),
+                Mood::Works => format!("at step {}", op.at),
+                Mood::Waits => "waits for MIGRATE".to_string(),
+                other => format!("{other:?} at step {}", op.at),
+            };
+            let _ = writeln!(text, "{}: {mood}", self.operator(i as u8));
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    fn describe_node(&self, state: &NodeState) -> String {
+        let mut text = format!(
+            "current epoch {}, {}",
+            state.current_epoch(),
+            if state.state_ok() { "ok" } else { "fail" }
+        );
+        for p in state.peers() {
+            let who = if p.id == state.me() { "self".to_string() } else { self.named(&p.id) };
+            let role = match p.master {
+                Some(m) if p.is_replica() => format!(" replica of {}", self.named(&m)),
+                _ => String::new(),
+            };
+            let down = if p.is_fail() {
+                " FAIL"
+            } else if p.is_pfail() {
+                " PFAIL"
+            } else {
+                ""
+            };
+            let _ = write!(text, "; {who}{role} epoch {} {:?}{down}", p.config_epoch, p.slots);
+            if !p.reports.is_empty() {
+                let by: Vec<String> = p.reports.iter().map(|r| self.named(&r.reporter)).collect();
+                let _ = write!(text, " reported by {}", by.join(","));
+            }
+        }
+        let arrows = |map: &std::collections::BTreeMap<Slot, crate::NodeId>, arrow: &str| {
+            map.iter().map(|(s, n)| format!("; [{s}{arrow}{}]", self.named(n))).collect::<String>()
+        };
+        text.push_str(&arrows(state.migrating(), "->"));
+        text.push_str(&arrows(state.importing(), "<-"));
+        if !state.not_claiming().is_empty() {
+            let _ = write!(text, "; not claimed {:?}", state.not_claiming());
+        }
+        if state.rejoin != Rejoin::No {
+            let _ = write!(text, "; {:?}", state.rejoin);
+        }
+        text
+    }
+}

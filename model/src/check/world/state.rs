@@ -1,0 +1,436 @@
+//! The state of a world: small numbers. Node and message contents are interned ([`super::tables`]).
+
+use super::super::scenario::{MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS};
+
+/// A world at one moment. Arrays are as long as a world may be; what is beyond its nodes, keys, clients and operators is zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorldState {
+    pub(super) nodes: [Cell; MAX_NODES],
+    /// Everything under way, by link, and on a link in order.
+    pub(super) messages: Vec<Item>,
+    pub(super) keys: [KeyCell; MAX_KEYS],
+    pub(super) asks: [Option<Ask>; MAX_CLIENTS],
+    pub(super) transfers: Vec<TransferCell>,
+    pub(super) operators: [OperatorCell; MAX_OPERATORS],
+    pub(super) budgets: Budgets,
+    /// Nodes all of whose messages out (in) are held up.
+    pub(super) cut_out: u8,
+    pub(super) cut_in: u8,
+}
+
+/// A node in a world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cell {
+    /// Its content.
+    pub(super) state: u32,
+    /// What is written to its nodes.conf, and what of it is durable; 0 where no crash can come.
+    pub(super) saved: u32,
+    pub(super) synced: u32,
+    pub(super) life: Life,
+    /// Peers that it may hold for PFAIL for free, having slept: until their next message.
+    pub(super) drowsy: u8,
+}
+
+/// Whether a node runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Life {
+    #[default]
+    Up,
+    /// It will resume.
+    Paused,
+    /// It will be started again.
+    Down,
+    /// Down for good.
+    Dead,
+}
+
+/// Something under way on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Item {
+    pub(super) link: u8,
+    pub(super) what: What,
+    /// It was coalesced with one like it: it may stay once when it is delivered.
+    pub(super) twice: bool,
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum What {
+    /// A header that has become stale.
+    Parked(u32),
+    /// FAIL or UPDATE.
+    Shot(u32),
+    /// The MEET or PING of a handshake, and the placeholder whose connection it came on.
+    Ask(u32, u8),
+    /// The PONG that answers it.
+    Answer(u32, u8),
+}
+
+/// A key: what clients were told, and its copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeyCell {
+    pub(super) written: bool,
+    pub(super) memory: [Label; MAX_NODES],
+    pub(super) disk: [Label; MAX_NODES],
+}
+
+/// What a copy is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub(super) enum Label {
+    #[default]
+    None,
+    Latest,
+    Old,
+    Foreign,
+}
+
+/// A client that was told to ask elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) to: u8,
+    pub(super) key: u8,
+    pub(super) op: Op,
+    /// The node that sent it was legitimate.
+    pub(super) legitimate: bool,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Op {
+    Write,
+    Delete,
+}
+
+/// A MIGRATE of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TransferCell {
+    pub(super) from: u8,
+    pub(super) to: u8,
+    pub(super) key: u8,
+    pub(super) label: Label,
+    pub(super) replace: bool,
+    /// Whose command it is; none once he is dead.
+    pub(super) operator: Option<u8>,
+    pub(super) stage: Stage,
+}
+
+/// How far a MIGRATE is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Stage {
+    /// The request is under way; the source is blocked.
+    Sent,
+    /// It was executed; the answer is under way; the source is blocked.
+    Taken,
+    /// It was refused; the answer is under way; the source is blocked.
+    Refused,
+    /// The source gave up; the request may still be executed.
+    Astray,
+}
+
+/// Where an operator is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OperatorCell {
+    /// The next step, in the scripts laid end to end.
+    pub(super) at: u8,
+    pub(super) mood: Mood,
+    pub(super) deaths: u8,
+}
+
+/// What an operator does next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Mood {
+    #[default]
+    Works,
+    /// He waits for the answer of a MIGRATE.
+    Waits,
+    /// He died, and will come back or not.
+    Dead,
+    /// He never comes back.
+    Gone,
+    /// He was refused, and stopped.
+    Stopped,
+}
+
+/// What may still go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Budgets(pub(super) [u8; 10]);
+
+/// The kinds of faults, as positions in [`Budgets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Budget {
+    Crash,
+    Power,
+    Death,
+    Pause,
+    CutOut,
+    CutIn,
+    Reset,
+    EarlyPfail,
+    LostReply,
+    HandshakeTimeout,
+}
+
+impl Budgets {
+    pub(super) fn left(&self, kind: Budget) -> bool {
+        self.0[kind as usize] > 0
+    }
+
+    pub(super) fn spend(&mut self, kind: Budget) {
+        self.0[kind as usize] -= 1;
+    }
+}
+
+/// Sizes that the encoding depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) nodes: usize,
+    pub(super) keys: usize,
+    pub(super) clients: usize,
+    pub(super) operators: usize,
+    pub(super) disks: bool,
+    pub(super) faults: bool,
+}
+
+impl WorldState {
+    /// Its canonical bytes.
+    pub(super) fn encode(&self, shape: Shape, out: &mut Vec<u8>) {
+        let mut lives = 0u16;
+        for cell in &self.nodes[..shape.nodes] {
+            number(cell.state, out);
+            if shape.disks {
+                number(cell.saved, out);
+                number(cell.synced, out);
+            }
+            lives = lives << 2 | cell.life as u16;
+        }
+        if shape.faults {
+            out.extend(lives.to_le_bytes());
+            out.extend(self.nodes[..shape.nodes].iter().map(|c| c.drowsy));
+            out.extend(self.budgets.0);
+            out.extend([self.cut_out, self.cut_in]);
+        }
+        for key in &self.keys[..shape.keys] {
+            let pack = |labels: &[Label]| labels.iter().fold(0u16, |w, l| w << 2 | *l as u16);
+            out.extend((pack(&key.memory[..shape.nodes]) << 1 | u16::from(key.written)).to_le_bytes());
+            if shape.disks {
+                out.extend(pack(&key.disk[..shape.nodes]).to_le_bytes());
+            }
+        }
+        for ask in &self.asks[..shape.clients] {
+            out.push(ask.map_or(0, |a| {
+                1 | a.to << 1 | a.key << 4 | u8::from(a.op == Op::Delete) << 6 | u8::from(a.legitimate) << 7
+            }));
+        }
+        for op in &self.operators[..shape.operators] {
+            out.extend([op.at, op.mood as u8 | op.deaths << 4]);
+        }
+        if shape.operators > 0 {
+            out.push(self.transfers.len() as u8);
+            for t in &self.transfers {
+                out.push(t.from | t.to << 3 | (t.stage as u8) << 6);
+                out.push(
+                    t.key
+                        | (t.label as u8) << 2
+                        | u8::from(t.replace) << 4
+                        | t.operator.map_or(7, |o| o) << 5,
+                );
+            }
+        }
+        for item in &self.messages {
+            let (kind, id, of) = match item.what {
+                What::Parked(id) => (0, id, None),
+                What::Shot(id) => (1, id, None),
+                What::Ask(id, of) => (2, id, Some(of)),
+                What::Answer(id, of) => (3, id, Some(of)),
+            };
+            out.extend([item.link, kind | u8::from(item.twice) << 2]);
+            number(id, out);
+            out.extend(of);
+        }
+    }
+
+    /// The state with these bytes.
+    pub(super) fn decode(bytes: &[u8], shape: Shape) -> Self {
+        let mut state = Self::default();
+        let mut r = Reader(bytes);
+        for cell in &mut state.nodes[..shape.nodes] {
+            cell.state = r.number();
+            if shape.disks {
+                cell.saved = r.number();
+                cell.synced = r.number();
+            }
+        }
+        if shape.faults {
+            let lives = r.short();
+            for (i, cell) in state.nodes[..shape.nodes].iter_mut().enumerate() {
+                cell.life = [Life::Up, Life::Paused, Life::Down, Life::Dead]
+                    [usize::from(lives >> (2 * (shape.nodes - 1 - i)) & 3)];
+                cell.drowsy = r.byte();
+            }
+            state.budgets.0.iter_mut().for_each(|b| *b = r.byte());
+            state.cut_out = r.byte();
+            state.cut_in = r.byte();
+        }
+        const LABELS: [Label; 4] = [Label::None, Label::Latest, Label::Old, Label::Foreign];
+        let unpack = |packed: u16, labels: &mut [Label]| {
+            let n = labels.len();
+            for (i, l) in labels.iter_mut().enumerate() {
+                *l = LABELS[usize::from(packed >> (2 * (n - 1 - i)) & 3)];
+            }
+        };
+        for key in &mut state.keys[..shape.keys] {
+            let memory = r.short();
+            key.written = memory & 1 == 1;
+            unpack(memory >> 1, &mut key.memory[..shape.nodes]);
+            if shape.disks {
+                unpack(r.short(), &mut key.disk[..shape.nodes]);
+            }
+        }
+        for ask in &mut state.asks[..shape.clients] {
+            let b = r.byte();
+            let op = if b >> 6 & 1 == 1 { Op::Delete } else { Op::Write };
+            *ask =
+                (b & 1 == 1).then_some(Ask { to: b >> 1 & 7, key: b >> 4 & 3, op, legitimate: b >> 7 == 1 });
+        }
+        for op in &mut state.operators[..shape.operators] {
+            op.at = r.byte();
+            let b = r.byte();
+            op.mood = [Mood::Works, Mood::Waits, Mood::Dead, Mood::Gone, Mood::Stopped][usize::from(b & 15)];
+            op.deaths = b >> 4;
+        }
+        if shape.operators > 0 {
+            for _ in 0..r.byte() {
+                let (a, b) = (r.byte(), r.byte());
+                state.transfers.push(TransferCell {
+                    from: a & 7,
+                    to: a >> 3 & 7,
+                    stage: [Stage::Sent, Stage::Taken, Stage::Refused, Stage::Astray][usize::from(a >> 6)],
+                    key: b & 3,
+                    label: LABELS[usize::from(b >> 2 & 3)],
+                    replace: b >> 4 & 1 == 1,
+                    operator: Some(b >> 5).filter(|o| *o != 7),
+                });
+            }
+        }
+        while !r.0.is_empty() {
+            let (link, kind) = (r.byte(), r.byte());
+            let id = r.number();
+            let what = match kind & 3 {
+                0 => What::Parked(id),
+                1 => What::Shot(id),
+                2 => What::Ask(id, r.byte()),
+                _ => What::Answer(id, r.byte()),
+            };
+            state.messages.push(Item { link, what, twice: kind & 4 != 0 });
+        }
+        state
+    }
+
+    /// What is under way on a link, first in first.
+    pub(super) fn on_link(&self, link: u8) -> impl Iterator<Item = &Item> {
+        self.messages.iter().filter(move |m| m.link == link)
+    }
+
+    /// The next item of a link.
+    pub(super) fn first(&self, link: u8) -> Option<&Item> {
+        self.messages.iter().find(|m| m.link == link)
+    }
+
+    /// Queues an item behind what is on its link.
+    pub(super) fn push(&mut self, item: Item) {
+        let at = self.messages.iter().position(|m| m.link > item.link).unwrap_or(self.messages.len());
+        self.messages.insert(at, item);
+    }
+
+    /// Takes the first item of a link off.
+    pub(super) fn pop(&mut self, link: u8) {
+        if let Some(at) = self.messages.iter().position(|m| m.link == link) {
+            self.messages.remove(at);
+        }
+    }
+
+    /// Loses what is on a link behind its first `keep` items.
+    pub(super) fn truncate(&mut self, link: u8, keep: usize) {
+        let mut seen = 0;
+        self.messages.retain(|m| {
+            seen += usize::from(m.link == link);
+            m.link != link || seen <= keep
+        });
+    }
+
+    /// How many stale headers are parked.
+    pub(super) fn parked(&self) -> usize {
+        self.messages.iter().filter(|m| matches!(m.what, What::Parked(_))).count()
+    }
+
+    /// Whether a node waits for the answer of a MIGRATE.
+    pub(super) fn blocked(&self, node: usize) -> bool {
+        self.transfers.iter().any(|t| usize::from(t.from) == node && t.stage != Stage::Astray)
+    }
+
+    /// Whether a node takes steps.
+    pub(super) fn runs(&self, node: usize) -> bool {
+        self.nodes[node].life == Life::Up && !self.blocked(node)
+    }
+
+    /// The keys in a node's memory, as a mask.
+    pub(super) fn key_mask(&self, node: usize) -> u8 {
+        self.keys.iter().enumerate().fold(0, |m, (k, key)| m | u8::from(key.memory[node] != Label::None) << k)
+    }
+}
+
+/// Written at once, so that a hasher sees one slice.
+impl core::hash::Hash for WorldState {
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        let shape = Shape {
+            nodes: MAX_NODES,
+            keys: MAX_KEYS,
+            clients: MAX_CLIENTS,
+            operators: MAX_OPERATORS,
+            disks: true,
+            faults: true,
+        };
+        let mut bytes = Vec::with_capacity(96);
+        self.encode(shape, &mut bytes);
+        hasher.write(&bytes);
+    }
+}
+
+/// Seven bits a byte, the last with its high bit clear.
+fn number(mut n: u32, out: &mut Vec<u8>) {
+    while n >= 128 {
+        out.push(n as u8 | 128);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn byte(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().expect("a whole state");
+        self.0 = rest;
+        *first
+    }
+
+    fn short(&mut self) -> u16 {
+        u16::from_le_bytes([self.byte(), self.byte()])
+    }
+
+    fn number(&mut self) -> u32 {
+        let mut n = 0;
+        for shift in (0..).step_by(7) {
+            let b = self.byte();
+            n |= u32::from(b & 127) << shift;
+            if b < 128 {
+                break;
+            }
+        }
+        n
+    }
+}
