@@ -100,6 +100,12 @@ pub trait Explorable: Model<State: Clone + Eq + Debug, Action: Clone + Debug> {
     /// is the same, and, with debug assertions, for each step.
     fn decode(&self, bytes: &[u8]) -> Self::State;
 
+    /// A step as people read it, told in the state in which it is taken. Defaults to [`Model::format_action`].
+    fn format_step(&self, from: &Self::State, action: &Self::Action) -> String {
+        let _ = from;
+        self.format_action(action)
+    }
+
     /// The state as lines for a person. A printed path shows all lines of its first state and then, for each
     /// step, the lines that the step changed.
     fn format_state(&self, state: &Self::State) -> String {

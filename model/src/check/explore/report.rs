@@ -229,14 +229,16 @@ impl<M: Explorable> Path<M> {
     /// Prints the steps, numbered from `before + 1`.
     fn print_steps(&self, model: &M, before: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut previous = model.format_state(&self.start);
+        let mut from = &self.start;
         for (index, step) in self.steps.iter().enumerate() {
             let fault = if step.kind == StepKind::Fault { "  (fault)" } else { "" };
-            writeln!(f, "{:>4}  {}{fault}", before + index + 1, model.format_action(&step.action))?;
+            writeln!(f, "{:>4}  {}{fault}", before + index + 1, model.format_step(from, &step.action))?;
             let state = model.format_state(&step.state);
             for line in state.lines().filter(|line| !previous.lines().any(|old| old == *line)) {
                 writeln!(f, "      {line}")?;
             }
             previous = state;
+            from = &step.state;
         }
         Ok(())
     }

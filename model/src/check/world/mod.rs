@@ -382,4 +382,8 @@ impl Explorable for World {
     fn format_state(&self, state: &WorldState) -> String {
         self.describe(state)
     }
+
+    fn format_step(&self, from: &WorldState, step: &Step) -> String {
+        self.tell(from, step.what)
+    }
 }
