@@ -101,7 +101,7 @@ pub trait Explorable: Model<State: Clone + Eq + Debug, Action: Clone + Debug> {
     fn decode(&self, bytes: &[u8]) -> Self::State;
 
     /// A step as people read it, told in the state in which it is taken. Defaults to [`Model::format_action`].
-    fn format_step(&self, from: &Self::State, action: &Self::Action) -> String {
+    fn tell_step(&self, from: &Self::State, action: &Self::Action) -> String {
         let _ = from;
         self.format_action(action)
     }

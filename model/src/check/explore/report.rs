@@ -232,7 +232,7 @@ impl<M: Explorable> Path<M> {
         let mut from = &self.start;
         for (index, step) in self.steps.iter().enumerate() {
             let fault = if step.kind == StepKind::Fault { "  (fault)" } else { "" };
-            writeln!(f, "{:>4}  {}{fault}", before + index + 1, model.format_step(from, &step.action))?;
+            writeln!(f, "{:>4}  {}{fault}", before + index + 1, model.tell_step(from, &step.action))?;
             let state = model.format_state(&step.state);
             for line in state.lines().filter(|line| !previous.lines().any(|old| old == *line)) {
                 writeln!(f, "      {line}")?;

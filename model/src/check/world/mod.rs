@@ -383,7 +383,7 @@ impl Explorable for World {
         self.describe(state)
     }
 
-    fn format_step(&self, from: &WorldState, step: &Step) -> String {
+    fn tell_step(&self, from: &WorldState, step: &Step) -> String {
         self.tell(from, step.what)
     }
 }
