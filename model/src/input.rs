@@ -45,6 +45,8 @@ pub enum Input {
         /// For broadcasts, placeholder names and the new name of RESET HARD.
         dice: Dice,
     },
+    /// The configuration is another one from this step on.
+    Reconfigured,
     /// Work put off by earlier inputs, as an input of its own. Only where [`crate::Config`] asks for the
     /// split; else every step ends with this work.
     BeforeSleep,

@@ -50,6 +50,7 @@ impl NodeState {
                 let reply = self.command(command, dice, &mut cx);
                 cx.out.push(Effect::Reply(reply));
             }
+            Input::Reconfigured => self.reconfigured(config),
             Input::BeforeSleep => {}
         }
         if sleeps {
@@ -124,6 +125,20 @@ impl NodeState {
         }
         self.todo.update_state = true;
         self.routes_changed();
+    }
+
+    /// What I announce of myself, and what the cluster state and routing ask of the configuration, may be other than before.
+    fn reconfigured(&mut self, config: &Config) {
+        let mut address = config.announce.clone();
+        if address.ip.is_empty() {
+            address.ip = self.myself().address.ip.clone();
+        }
+        let me = self.myself_mut();
+        me.address = address;
+        me.hostname.clone_from(&config.hostname);
+        me.flags = me.flags.set(crate::address::Flags::NOFAILOVER, config.replica_no_failover);
+        self.routes_changed();
+        self.save_update();
     }
 
     pub(crate) fn arm(&self, timer: Timer, delay: Delay, out: &mut Effects) {

@@ -4,11 +4,13 @@
 //! [`keyspace`], all inside one [`server::Server`]. The cluster hangs in where [`server::ClusterHook`] is.
 #![forbid(unsafe_code)]
 
+mod cluster;
 pub mod commands;
 pub mod config;
 pub mod dump;
 pub mod keyspace;
 pub mod resp;
 pub mod server;
+pub mod trace;
 
-pub use server::{run, run_with};
+pub use cluster::run;

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use slotproof_model::key_slot;
 use slotproof_model::migrate::{AfterFailure, AfterReply, Failure, Request, Transfer};
 
 use super::{Spec, text};
@@ -235,6 +236,8 @@ fn attempt(
             AfterReply::Delete(i) => {
                 let now = server.now_ms;
                 server.db(client).remove(order.keys[i], now);
+                let slot = key_slot(order.keys[i]);
+                server.with_cluster(|cluster, _| cluster.keys_migrated(slot, 1));
             }
         }
     }

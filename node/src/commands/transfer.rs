@@ -1,5 +1,7 @@
 //! DUMP and RESTORE (cluster.c `dumpCommand`, `restoreCommand`).
 
+use slotproof_model::key_slot;
+
 use super::{Spec, text};
 use crate::dump::{dump as payload_of, restore as value_of, verify};
 use crate::keyspace::Expiry;
@@ -87,7 +89,10 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
     };
     match expiry {
         Expiry::At(when) if when <= now => drop(db.remove(&args[1], now)),
-        _ => db.set(&args[1], value, expiry, now),
+        _ => {
+            db.set(&args[1], value, expiry, now);
+            server.with_cluster(|cluster, _| cluster.key_restored(key_slot(&args[1])));
+        }
     }
     client.reply.ok();
 }

@@ -213,6 +213,7 @@ pub static DIRECTIVES: &[Directive] = &[
     d("tls-client-cert-file", "", Text, "", CHANGES, IDLE),
     d("tls-client-key-file", "", Text, "", CHANGES, IDLE),
     d("tls-client-key-file-pass", "", Text, "", CHANGES, IDLE),
+    d("trace", "", Text, "", FIXED, USED),
     d("tls-cluster", "", YesNo, "no", CHANGES, IDLE),
     d("tls-dh-params-file", "", Text, "", CHANGES, IDLE),
     d("tls-key-file", "", Text, "", CHANGES, IDLE),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use slotproof_model::RouteTable;
+use slotproof_model::{RouteTable, Slot};
 use tokio::sync::Notify;
 
 use crate::commands::migrate::SocketCache;
@@ -23,7 +23,7 @@ use crate::resp::Args;
 pub use client::{Client, Close, ReplyMode, Transaction};
 pub use listen::{bind_listener, bind_names};
 pub use log::{Level, Log};
-pub use run::{StartCluster, run, run_with};
+pub use run::{StartCluster, run_with};
 
 /// The server as tasks share it. Everything runs on one thread.
 pub type Shared = Rc<RefCell<Server>>;
@@ -75,6 +75,16 @@ pub trait ClusterHook {
     /// gives an empty host and port 0.
     fn master(&self) -> Option<(String, u16)> {
         None
+    }
+
+    /// MIGRATE deleted keys of a slot that the target took.
+    fn keys_migrated(&mut self, slot: Slot, keys: u64) {
+        let _ = (slot, keys);
+    }
+
+    /// RESTORE took a key of a slot.
+    fn key_restored(&mut self, slot: Slot) {
+        let _ = slot;
     }
 
     /// The server is about to end.

@@ -23,12 +23,7 @@ const DAEMON_MARK: &str = "SLOTPROOF_DAEMON";
 /// starts its tasks, before clients are served.
 pub type StartCluster = fn(&Shared) -> Result<(), StartError>;
 
-/// Runs a server with the arguments after the program's name, to its end.
-pub fn run(args: &[String]) -> ExitCode {
-    run_with(args, |_| Err(StartError("cluster-enabled yes: this build has no cluster".into())))
-}
-
-/// The same with a cluster.
+/// Runs a server with the arguments after the program's name, to its end; `start_cluster` makes it a cluster node if it is to be one.
 pub fn run_with(args: &[String], start_cluster: StartCluster) -> ExitCode {
     let mut stdin = Tee { text: Vec::new() };
     let result = match parse_invocation(args, &mut stdin) {
