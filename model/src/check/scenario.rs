@@ -167,9 +167,6 @@ pub struct OperatorSpec {
     /// Whether he may go on where he was.
     #[serde(default = "yes")]
     pub goes_on: bool,
-    /// Commands outside the order of the script, as soon as they are possible (waits for nothing): the script in any order.
-    #[serde(default)]
-    pub any_order: bool,
     /// How often he may die between two steps.
     #[serde(default)]
     pub deaths: u8,
@@ -227,6 +224,10 @@ pub struct Options {
     pub split_before_sleep: bool,
     /// Steps are computed each time instead of looked up (a test compares).
     pub direct: bool,
+    /// Whoever is away is away for less than the node timeout: nobody is marked PFAIL for it.
+    pub patient: bool,
+    /// Reports about a master with slots that is FAIL are forgotten (a test compares).
+    pub clear_reports: bool,
     /// `cluster-allow-replica-migration`.
     pub allow_replica_migration: bool,
     /// `cluster-require-full-coverage`.
@@ -244,6 +245,8 @@ impl Default for Options {
             gossip: true,
             split_before_sleep: false,
             direct: false,
+            patient: false,
+            clear_reports: false,
             allow_replica_migration: true,
             require_full_coverage: true,
         }

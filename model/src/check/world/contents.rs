@@ -153,6 +153,7 @@ pub(super) struct Contents {
     epoch_capacity: u64,
     gossip: bool,
     direct: bool,
+    clear_reports: bool,
     nodes: RwLock<Nodes>,
     pub(super) headers: Interner<HeaderContent>,
     pub(super) shots: Interner<Message>,
@@ -170,6 +171,7 @@ impl Contents {
             epoch_capacity: scenario.options.epoch_capacity,
             gossip: scenario.options.gossip,
             direct: scenario.options.direct,
+            clear_reports: scenario.options.clear_reports,
             nodes: RwLock::default(),
             headers: Interner::new(),
             shots: Interner::new(),
@@ -190,7 +192,12 @@ impl Contents {
     }
 
     /// The number of a content.
-    pub(super) fn intern(&self, state: NodeState) -> u32 {
+    pub(super) fn intern(&self, mut state: NodeState) -> u32 {
+        if self.clear_reports {
+            for p in state.peers.iter_mut().filter(|p| p.is_fail() && p.is_voting()) {
+                p.reports.clear();
+            }
+        }
         if let Some(&id) = self.nodes.read().expect("no panic while held").0.get(&state) {
             return id;
         }

@@ -189,7 +189,11 @@ impl World {
             }
             for peer in 0..self.shape.nodes {
                 let bit = 1 << peer;
-                if peer == node || facts.knows & bit == 0 || facts.suspects & bit != 0 {
+                if self.scenario.options.patient
+                    || peer == node
+                    || facts.knows & bit == 0
+                    || facts.suspects & bit != 0
+                {
                     continue;
                 }
                 let mut next = s.clone();
@@ -241,7 +245,9 @@ impl World {
                 let mut next = s.clone();
                 for key in &mut next.keys {
                     key.memory[node] = key.memory[usize::from(master)];
-                    key.disk[node] = key.memory[node];
+                    if self.shape.disks {
+                        key.disk[node] = key.memory[node];
+                    }
                 }
                 steps.add(Move::Resync { node: at }, StepKind::Fair, next);
             }
