@@ -23,6 +23,8 @@ pub struct Beginning {
     pub version: u32,
     /// Unix time in microseconds at stamp 0.
     pub wall_us: u64,
+    /// `cluster-node-timeout` in milliseconds.
+    pub node_timeout_ms: u64,
     /// The configuration, rules included.
     pub config: Config,
     /// The state ahead of the first input.
@@ -67,6 +69,8 @@ pub enum Event {
     Received {
         /// The link.
         link: u64,
+        /// The name in its header.
+        from: NodeId,
         /// The hash of its bytes.
         frame: u64,
     },
@@ -95,6 +99,8 @@ pub enum Event {
     },
     /// The configuration changed.
     Config(Box<Config>),
+    /// `cluster-node-timeout` changed, in milliseconds.
+    NodeTimeout(u64),
     /// The node ended in good order.
     End,
 }
@@ -130,10 +136,22 @@ pub struct TraceWriter {
 
 impl TraceWriter {
     /// Begins a trace in a new file; what the file held is gone.
-    pub fn create(path: &str, wall_us: u64, config: &Config, state: &NodeState) -> io::Result<Self> {
+    pub fn create(
+        path: &str,
+        wall_us: u64,
+        node_timeout_ms: u64,
+        config: &Config,
+        state: &NodeState,
+    ) -> io::Result<Self> {
         let file = BufWriter::with_capacity(64 << 10, File::create(path)?);
         let mut writer = Self { file, begun: Instant::now() };
-        let beginning = Beginning { version: VERSION, wall_us, config: config.clone(), state: state.clone() };
+        let beginning = Beginning {
+            version: VERSION,
+            wall_us,
+            node_timeout_ms,
+            config: config.clone(),
+            state: state.clone(),
+        };
         writer.frame(&beginning)?;
         writer.flush()?;
         Ok(writer)
@@ -290,9 +308,4 @@ fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(got)
-}
-
-/// The name of the node that a trace is of, and nothing else of it.
-pub fn node_of(beginning: &Beginning) -> NodeId {
-    beginning.state.me()
 }

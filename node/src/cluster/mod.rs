@@ -185,8 +185,9 @@ impl Cluster {
         }
         let trace = server.config.text("trace").into_owned();
         if !trace.is_empty() {
-            let writer = TraceWriter::create(&trace, wall_us, &cluster.config, &cluster.core)
-                .map_err(|e| StartError(format!("trace {trace}: {e}")))?;
+            let writer =
+                TraceWriter::create(&trace, wall_us, cluster.node_timeout, &cluster.config, &cluster.core)
+                    .map_err(|e| StartError(format!("trace {trace}: {e}")))?;
             cluster.trace = Some(writer);
         }
         Ok(cluster)
@@ -403,8 +404,8 @@ impl Cluster {
             self.clocks.at(speaker).data_received = now;
         }
         if self.trace.is_some() {
-            let frame = frame_hash(bytes);
-            self.traced(|t| t.write(Event::Received { link: number, frame }));
+            let (frame, from) = (frame_hash(bytes), message.header.sender);
+            self.traced(|t| t.write(Event::Received { link: number, from, frame }));
         }
         let dice = self.roll();
         self.input(
@@ -524,7 +525,12 @@ impl ClusterHook for Hook {
     fn config_changed(&mut self, server: &mut Server, names: &[&'static str]) -> Result<(), String> {
         if names.iter().any(|n| n.starts_with("cluster-")) {
             let mut cluster = self.0.borrow_mut();
+            let before = cluster.node_timeout;
             cluster.read_limits(server);
+            let timeout = cluster.node_timeout;
+            if timeout != before {
+                cluster.traced(|t| t.write(Event::NodeTimeout(timeout)));
+            }
             let config = core_config(server);
             if config != cluster.config {
                 cluster.config = config.clone();
@@ -553,8 +559,9 @@ impl ClusterHook for Hook {
 
     fn shutdown(&mut self, _: &mut Server) {
         let mut cluster = self.0.borrow_mut();
-        cluster.write_file(true);
         cluster.end_trace(true);
+        cluster.trace = None;
+        cluster.write_file(true);
     }
 }
 

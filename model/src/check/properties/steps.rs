@@ -34,11 +34,12 @@ pub fn s5_fail_quorum(
     }
     s.after.peers().iter().filter(|p| p.is_fail()).find_map(|now| {
         s.before.peer(&now.id).filter(|p| !p.is_fail())?;
-        let votes = |id| s.after.peer(id).is_some_and(|p| p.is_voting());
-        let reporters =
-            now.reports.iter().filter(|r| votes(&r.reporter) && !expired(&now.id, &r.reporter)).count()
-                as u32;
-        let voters = reporters + u32::from(s.after.myself().is_voting());
+        let votes = |id: &crate::NodeId| s.after.peer(id).is_some_and(|p| p.is_voting());
+        let fresh = speaker(s, &now.id);
+        let known = s.before.peer(&now.id).map_or(&[][..], |p| &p.reports);
+        let old = known.iter().map(|r| r.reporter).filter(|r| Some(*r) != fresh && !expired(&now.id, r));
+        let voters = fresh.into_iter().chain(old).filter(|r| votes(r)).count() as u32
+            + u32::from(s.after.myself().is_voting());
         let needed = s.before.size() / 2 + 1;
         (voters < needed).then(|| {
             format!(
@@ -48,6 +49,18 @@ pub fn s5_fail_quorum(
             )
         })
     })
+}
+
+/// The sender of the message of this step, if it reports `subject`.
+fn speaker(s: &NodeStep<'_>, subject: &crate::NodeId) -> Option<crate::NodeId> {
+    let Some(Input::Receive { message, link, .. }) = s.input else { return None };
+    let Body::Heartbeat { gossip, .. } = &message.body else { return None };
+    let down = crate::Flags::PFAIL.with(crate::Flags::FAIL);
+    let sender = match link {
+        crate::Link::Outbound(id) | crate::Link::Inbound(Some(id)) => *id,
+        crate::Link::Inbound(None) => message.header.sender,
+    };
+    gossip.iter().any(|e| e.node == *subject && e.flags.any(down)).then_some(sender)
 }
 
 /// S9 NoStaleOwnerServe: a slot that becomes mine and was another's is mine at a greater config epoch than the one recorded for that one.
