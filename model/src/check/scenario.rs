@@ -9,6 +9,12 @@ use crate::command::Command;
 use crate::fault::Fault;
 use crate::rules::Rules;
 
+macro_rules! built_in {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../scenarios/", $name, ".toml")))
+    };
+}
+
 /// The most nodes, keys, clients and operators of one world: its states are small arrays.
 pub const MAX_NODES: usize = 6;
 /// See [`MAX_NODES`].
@@ -462,4 +468,42 @@ impl Scenario {
 /// The address of the node at a position: IP and port.
 pub(crate) fn address_of(position: usize) -> (String, u16) {
     (format!("10.0.0.{}", position + 1), 7000)
+}
+
+/// The scenarios that ship with the crate: name and text, by family.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    built_in!("gossip-2"),
+    built_in!("gossip-2-reset"),
+    built_in!("gossip-3-chain"),
+    built_in!("gossip-collision"),
+    built_in!("gossip-contend"),
+    built_in!("fd-3-crash"),
+    built_in!("fd-3-pause"),
+    built_in!("fd-3-cut-out"),
+    built_in!("fd-3-cut-in"),
+    built_in!("fd-3-crash-pause"),
+    built_in!("fd-3-early"),
+    built_in!("fd-5-crash"),
+    built_in!("fd-5-2-crashes"),
+    built_in!("migration-resume"),
+    built_in!("migration-retry"),
+    built_in!("migration-no-replace"),
+    built_in!("migration-abort"),
+    built_in!("migration-crash"),
+    built_in!("migration-power"),
+    built_in!("migration-last-slot"),
+    built_in!("migration-h09"),
+];
+
+impl Scenario {
+    /// The built-in scenario with this name.
+    pub fn built_in(name: &str) -> Result<Self, ScenarioError> {
+        match BUILT_IN.iter().find(|(n, _)| *n == name) {
+            Some((_, text)) => Self::parse(text),
+            None => {
+                let names: Vec<&str> = BUILT_IN.iter().map(|(n, _)| *n).collect();
+                Err(ScenarioError(format!("no scenario {name:?}; there are {}", names.join(", "))))
+            }
+        }
+    }
 }

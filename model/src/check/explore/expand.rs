@@ -184,7 +184,7 @@ impl<M: Explorable> Context<'_, M> {
     /// An encoding that forgets something would merge states. What it forgets may show only in states that it
     /// takes for known ones; decoding those too costs a decoding for each step instead of each state.
     fn debug_assert_exact(&self, state: &M::State, bytes: &[u8]) {
-        if cfg!(debug_assertions) {
+        if cfg!(test) {
             self.assert_exact(state, bytes);
         }
     }

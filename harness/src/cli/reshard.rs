@@ -1,0 +1,55 @@
+//! The operator of the demo as a process of its own, so that it can really be killed.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::out;
+
+/// Finish open slots, then move slots to a node.
+#[derive(Args, Debug)]
+pub(crate) struct Reshard {
+    /// A node of the cluster, `ip:port`.
+    entry: String,
+    /// The name of the node that gets the slots.
+    #[arg(long)]
+    to: String,
+    /// The slots, as ranges: `0-99,5461-5560`.
+    #[arg(long)]
+    slots: String,
+}
+
+pub(crate) fn run(args: &Reshard) -> ExitCode {
+    let Some(slots) = ranges(&args.slots) else {
+        out::mistake(format_args!("--slots {:?}: ranges of slots, like 0-99,200", args.slots));
+        return ExitCode::from(2);
+    };
+    match slotproof::reshard::reshard(&args.entry, None, &args.to, &slots, |slot| {
+        out::line(format_args!("slot {slot}"))
+    }) {
+        Ok(moved) => {
+            out::line(format_args!(
+                "done resumed={} slots={} keys={}",
+                moved.resumed, moved.slots, moved.keys
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            out::mistake(e);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ranges(text: &str) -> Option<Vec<u16>> {
+    let mut slots = Vec::new();
+    for range in text.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+        if first > last || last >= slotproof_model::SLOTS {
+            return None;
+        }
+        slots.extend(first..=last);
+    }
+    Some(slots)
+}
