@@ -136,6 +136,16 @@ impl SlotSet {
         })
     }
 
+    /// The slots that are in this set and not in `other`, ascending.
+    pub fn iter_beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Slot> + 'a {
+        let words = self.words.iter().enumerate();
+        let beyond = move |i: usize, w: u64| w & !other.words.get(i).copied().unwrap_or(0);
+        words.filter(move |(i, w)| beyond(*i, **w) != 0).flat_map(move |(i, w)| {
+            let left = beyond(i, *w);
+            (0..64).filter(move |bit| left >> bit & 1 == 1).map(move |bit| Slot((i * 64 + bit) as u16))
+        })
+    }
+
     /// The maximal runs `(first, last)` of neighbouring slots, ascending, both ends included.
     pub fn ranges(&self) -> impl Iterator<Item = (Slot, Slot)> + '_ {
         let mut slots = self.iter().peekable();

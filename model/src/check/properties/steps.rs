@@ -3,7 +3,6 @@
 use crate::effect::Effect;
 use crate::input::Input;
 use crate::message::Body;
-use crate::slot::Slot;
 
 use super::{Cluster, Copy, NodeStep, Violation};
 
@@ -66,9 +65,12 @@ fn speaker(s: &NodeStep<'_>, subject: &crate::NodeId) -> Option<crate::NodeId> {
 /// S9 NoStaleOwnerServe: a slot that becomes mine and was another's is mine at a greater config epoch than the one recorded for that one.
 pub fn s9_no_stale_owner_serve(s: &NodeStep<'_>) -> Violation {
     let me = s.after.me();
-    (0..s.after.slot_count()).map(Slot::new).find_map(|slot| {
-        s.after.owner(slot).filter(|p| p.id == me)?;
-        let other = s.before.owner(slot).filter(|p| p.id != me && s.before.me() == me)?;
+    if s.before.me() != me {
+        return None;
+    }
+    let (old, new) = (&s.before.myself().slots, &s.after.myself().slots);
+    new.iter_beyond(old).find_map(|slot| {
+        let other = s.before.owner(slot)?;
         let theirs =
             s.after.peer(&other.id).map_or(other.config_epoch, |p| p.config_epoch.max(other.config_epoch));
         let mine = s.after.myself().config_epoch;
