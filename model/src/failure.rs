@@ -46,6 +46,13 @@ impl NodeState {
         true
     }
 
+    /// A seeded fault: a report that ran out stays, and counts.
+    pub(crate) fn age_report(&mut self, subject: &NodeId, reporter: &NodeId) {
+        if let Some(p) = self.peer_mut(subject) {
+            p.reports.iter_mut().filter(|r| r.reporter == *reporter).for_each(|r| r.before_fail = true);
+        }
+    }
+
     /// PFAIL becomes FAIL once a majority of masters says so, and everybody is told (cluster.c `markNodeAsFailingIfNeeded`, 7.0:1505).
     fn mark_failing_if_needed(&mut self, subject: usize, cx: &mut Step<'_, impl Keyspace>) {
         let peer = &self.peers[subject];

@@ -81,7 +81,9 @@ impl NodeState {
                 }
             }
             Timer::ReportExpires { subject, reporter } => {
-                if !fault!(cx.config, ReportsNeverExpire) {
+                if fault!(cx.config, ReportsNeverExpire) {
+                    self.age_report(&subject, &reporter);
+                } else {
                     self.remove_report(&subject, &reporter);
                 }
             }

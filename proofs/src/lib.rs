@@ -1,1 +1,57 @@
-//! The claims are integration tests in `proofs/tests`; this library is empty on purpose.
+//! Shared by the claims in `proofs/tests`: running a scenario to its end by both explorers.
+
+use std::sync::Arc;
+
+use slotproof_model::check::explore::{Explorer, Outcome, Report, spawn_bfs_counts};
+use slotproof_model::check::scenario::Scenario;
+use slotproof_model::check::world::World;
+
+/// A built-in scenario, explored to the end.
+pub struct Explored {
+    /// The world.
+    pub world: Arc<World>,
+    /// What was found.
+    pub report: Report<World>,
+}
+
+/// Explores a scenario to its end.
+///
+/// # Panics
+/// If the scenario is wrong.
+pub fn explore(scenario: Scenario) -> Explored {
+    let world = Arc::new(World::new(scenario).expect("a scenario that can be built"));
+    let report = Explorer::new(&*world).claims(world.claims()).run();
+    Explored { world, report }
+}
+
+impl Explored {
+    /// The properties that are violated, in their order.
+    pub fn violated(&self) -> Vec<&str> {
+        let names = self.world.scenario().expect.keys();
+        let violated = |name: &&String| matches!(self.report.outcome(name), Some(Outcome::Violated(_)));
+        names.filter(violated).map(String::as_str).collect()
+    }
+
+    /// Steps of the shortest counterexample to a property.
+    pub fn steps(&self, property: &str) -> Option<usize> {
+        self.report.counterexample(property).map(|c| c.path.steps.len())
+    }
+
+    /// The counterexample as people read it.
+    pub fn transcript(&self, property: &str) -> String {
+        self.report.counterexample(property).map_or(String::new(), |c| c.display(&*self.world).to_string())
+    }
+
+    /// Unique states by Stateright's own search.
+    pub fn states_by_stateright(&self, threads: usize) -> usize {
+        spawn_bfs_counts(Arc::clone(&self.world), threads).states
+    }
+}
+
+/// The built-in scenario with this name.
+///
+/// # Panics
+/// If there is none.
+pub fn built_in(name: &str) -> Scenario {
+    Scenario::built_in(name).expect("a built-in scenario")
+}

@@ -493,6 +493,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("migration-power"),
     built_in!("migration-last-slot"),
     built_in!("migration-h09"),
+    built_in!("migration-h12"),
 ];
 
 impl Scenario {

@@ -31,6 +31,10 @@ pub fn s5_fail_quorum(
     if told || s.input.is_none() {
         return None;
     }
+    if let Some(Input::Timer(crate::Timer::ReportExpires { subject, reporter })) = s.input {
+        let kept = s.after.peer(subject).is_some_and(|p| p.reports.iter().any(|r| r.reporter == *reporter));
+        return kept.then(|| format!("{} keeps a report about {} that ran out", s.name, subject.short()));
+    }
     s.after.peers().iter().filter(|p| p.is_fail()).find_map(|now| {
         s.before.peer(&now.id).filter(|p| !p.is_fail())?;
         let votes = |id: &crate::NodeId| s.after.peer(id).is_some_and(|p| p.is_voting());

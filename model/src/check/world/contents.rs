@@ -194,9 +194,7 @@ impl Contents {
     /// The number of a content.
     pub(super) fn intern(&self, mut state: NodeState) -> u32 {
         if self.clear_reports {
-            for p in state.peers.iter_mut().filter(|p| p.is_fail() && p.is_voting()) {
-                p.reports.clear();
-            }
+            state = state.without_reports_of_failed();
         }
         if let Some(&id) = self.nodes.read().expect("no panic while held").0.get(&state) {
             return id;

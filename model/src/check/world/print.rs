@@ -7,6 +7,7 @@ use super::{Move, World};
 use crate::check::scenario::ScriptStep;
 use crate::input::Timer;
 use crate::message::{Body, Heartbeat};
+use crate::route::{RequestKind, Route};
 use crate::slot::Slot;
 use crate::state::{NodeState, Rejoin};
 
@@ -118,7 +119,12 @@ impl World {
             }
             Move::Client { client, op, key, node } => {
                 let verb = if op == 0 { "SET" } else { "DEL" };
-                format!("client {} {verb} {} at {}", client + 1, self.key(key), n(node))
+                let request = RequestKind { write: true, ..RequestKind::default() };
+                let sent = match self.route(s, usize::from(node), usize::from(key), request) {
+                    Route::Ask(_, to) => format!(" -> ASK {}", self.named(&to)),
+                    _ => String::new(),
+                };
+                format!("client {} {verb} {} at {}{sent}", client + 1, self.key(key), n(node))
             }
             Move::Asks { client } => {
                 let ask = s.asks[usize::from(client)];
