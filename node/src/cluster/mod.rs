@@ -5,9 +5,11 @@
 
 mod bus;
 mod clocks;
+mod hook;
 mod links;
 mod pace;
 mod persist;
+mod settings;
 mod show;
 
 use std::cell::RefCell;
@@ -18,20 +20,21 @@ use std::time::Instant;
 
 use slotproof_model::view::Statistics;
 use slotproof_model::{
-    Address, Body, Config, Dice, Effect, Effects, EndpointType, Input, Keyspace as Keys, Link, Message,
-    NodeId, NodeState, Receipt, Reply, Slot, Stamp, Timer, To, nodes_conf, wire,
+    Body, Config, Dice, Effect, Effects, Input, Keyspace as Keys, Link, Message, NodeId, NodeState, Receipt,
+    Reply, Slot, Stamp, Timer, To, nodes_conf, wire,
 };
 use tokio::task::spawn_local;
 
 use crate::config::StartError;
 use crate::keyspace::Keyspace;
-use crate::resp::Args;
-use crate::server::{Client, ClusterHook, Server, Shared, bind_listener, bind_names, unix_micros};
+use crate::server::{Server, Shared, bind_listener, bind_names, unix_micros};
 use crate::trace::{Answer, Event, TraceWriter, frame_hash};
 use clocks::{Clocks, Millis, Shown};
+use hook::Hook;
 use links::Links;
 use pace::LinkAge;
 use persist::NodesConf;
+use settings::{bus_port, core_config};
 
 /// A cluster node: the core, and what the shell keeps for it.
 pub(crate) struct Cluster {
@@ -55,9 +58,6 @@ pub(crate) struct Cluster {
     save_failed: Option<String>,
     saving_by_command: bool,
 }
-
-/// The cluster as the commands see it.
-struct Hook(bus::Node);
 
 /// Makes the server a cluster node: nodes.conf, the bus, the cron.
 pub(crate) fn start(shared: &Shared) -> Result<(), StartError> {
@@ -91,42 +91,6 @@ pub(crate) fn start(shared: &Shared) -> Result<(), StartError> {
     }
     spawn_local(bus::cron(Rc::clone(shared), node));
     Ok(())
-}
-
-fn bus_port(server: &Server) -> Option<u16> {
-    match server.config.int("cluster-port") {
-        0 => server.port.checked_add(10_000),
-        port => u16::try_from(port).ok(),
-    }
-}
-
-/// What the core reads of the configuration.
-fn core_config(server: &Server) -> Config {
-    let config = &server.config;
-    let port = |name: &str, default: u16| {
-        u16::try_from(config.int(name)).ok().filter(|&p| p != 0).unwrap_or(default)
-    };
-    let hostname = config.text("cluster-announce-hostname");
-    Config {
-        announce: Address {
-            ip: config.text("cluster-announce-ip").into(),
-            port: port("cluster-announce-port", server.port),
-            pport: 0,
-            cport: port("cluster-announce-bus-port", bus_port(server).unwrap_or(0)),
-        },
-        hostname: (!hostname.is_empty()).then(|| hostname.into()),
-        require_full_coverage: config.yes("cluster-require-full-coverage"),
-        allow_replica_migration: config.yes("cluster-allow-replica-migration"),
-        replica_no_failover: config.yes("cluster-replica-no-failover"),
-        allow_reads_when_down: config.yes("cluster-allow-reads-when-down"),
-        allow_pubsubshard_when_down: config.yes("cluster-allow-pubsubshard-when-down"),
-        endpoint: match &*config.text("cluster-preferred-endpoint-type") {
-            "hostname" => EndpointType::Hostname,
-            "unknown-endpoint" => EndpointType::Unknown,
-            _ => EndpointType::Ip,
-        },
-        ..Config::default()
-    }
 }
 
 /// 128 rolled bits.
@@ -514,54 +478,6 @@ impl Cluster {
             self.traced(|t| t.write(Event::End));
         }
         self.traced(TraceWriter::flush);
-    }
-}
-
-impl ClusterHook for Hook {
-    fn command(&mut self, server: &mut Server, client: &mut Client, args: Args<'_>) {
-        show::command(&mut self.0.borrow_mut(), server, client, args);
-    }
-
-    fn config_changed(&mut self, server: &mut Server, names: &[&'static str]) -> Result<(), String> {
-        if names.iter().any(|n| n.starts_with("cluster-")) {
-            let mut cluster = self.0.borrow_mut();
-            let before = cluster.node_timeout;
-            cluster.read_limits(server);
-            let timeout = cluster.node_timeout;
-            if timeout != before {
-                cluster.traced(|t| t.write(Event::NodeTimeout(timeout)));
-            }
-            let config = core_config(server);
-            if config != cluster.config {
-                cluster.config = config.clone();
-                cluster.traced(|t| t.write(Event::Config(Box::new(config))));
-                cluster.input(server, Input::Reconfigured, None);
-            }
-        }
-        Ok(())
-    }
-
-    fn master(&self) -> Option<(String, u16)> {
-        let cluster = self.0.borrow();
-        let me = cluster.core.myself();
-        let master = me.master.filter(|_| me.is_replica())?;
-        let address = cluster.core.peer(&master).map(|p| p.address.clone()).unwrap_or_default();
-        Some((address.ip.into(), address.port))
-    }
-
-    fn keys_migrated(&mut self, slot: Slot, keys: u64) {
-        self.0.borrow_mut().traced(|t| t.write(Event::Migrated { slot, keys }));
-    }
-
-    fn key_restored(&mut self, slot: Slot) {
-        self.0.borrow_mut().traced(|t| t.write(Event::Restored { slot }));
-    }
-
-    fn shutdown(&mut self, _: &mut Server) {
-        let mut cluster = self.0.borrow_mut();
-        cluster.end_trace(true);
-        cluster.trace = None;
-        cluster.write_file(true);
     }
 }
 
