@@ -11,9 +11,9 @@ mod pace;
 mod persist;
 mod settings;
 mod show;
+mod timers;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
@@ -35,6 +35,7 @@ use links::Links;
 use pace::LinkAge;
 use persist::NodesConf;
 use settings::{bus_port, core_config};
+use timers::Timers;
 
 /// A cluster node: the core, and what the shell keeps for it.
 pub(crate) struct Cluster {
@@ -42,7 +43,7 @@ pub(crate) struct Cluster {
     config: Config,
     clocks: Clocks,
     links: Links,
-    timers: BTreeMap<Timer, Millis>,
+    timers: Timers,
     file: NodesConf,
     trace: Option<TraceWriter>,
     statistics: Statistics,
@@ -82,6 +83,9 @@ pub(crate) fn start(shared: &Shared) -> Result<(), StartError> {
             }
         }
     }
+    if listeners.is_empty() {
+        return Err(StartError(format!("Failed listening on port {port} (cluster, bind {bind}), aborting.")));
+    }
     let node: bus::Node = Rc::new(RefCell::new(cluster));
     server.cluster = Some(Box::new(Hook(Rc::clone(&node))));
     node.borrow_mut().input(&mut server, Input::Start, None);
@@ -118,7 +122,7 @@ impl Cluster {
             config,
             clocks: Clocks::default(),
             links: Links::default(),
-            timers: BTreeMap::new(),
+            timers: Timers::default(),
             file,
             trace: None,
             statistics: Statistics::default(),
@@ -224,11 +228,9 @@ impl Cluster {
             }
             Effect::Arm { timer, delay } => {
                 let deadline = self.now() + delay.millis(self.node_timeout);
-                self.timers.insert(timer, deadline);
+                self.timers.arm(timer, deadline);
             }
-            Effect::Cancel(timer) => {
-                self.timers.remove(&timer);
-            }
+            Effect::Cancel(timer) => self.timers.cancel(timer),
             Effect::Stamp { node, stamp } => self.stamp(node, stamp),
             Effect::DropKeys(slot) => {
                 let keys = server.keyspace().drop_slot(slot) as u64;
@@ -246,7 +248,12 @@ impl Cluster {
                     self.aside = Some(std::mem::take(server.keyspace()));
                 }
             }
-            Effect::Replicate(None) => self.aside = None,
+            // It never became a copy of its master: what it served before is its data set again.
+            Effect::Replicate(None) => {
+                if let Some(data) = self.aside.take() {
+                    *server.keyspace() = data;
+                }
+            }
             Effect::RoutesChanged => server.routes = Some(Rc::new(self.core.route_table(&self.config))),
             Effect::StateChanged { ok } => {
                 self.log.notice(&format!("Cluster state changed: {}", if ok { "ok" } else { "fail" }));
@@ -278,7 +285,7 @@ impl Cluster {
         if let Err(e) = self.file.replace(&text, fsync) {
             if self.saving_by_command {
                 self.save_failed = Some(e.to_string());
-                return;
+                return self.traced(|t| t.write(Event::Unwritten));
             }
             self.log.warning(&format!("Fatal: can't update cluster config file: {e}"));
             self.end_trace(false);
@@ -350,22 +357,22 @@ impl Cluster {
             (true, Some(id)) => Link::Outbound(id),
             (_, peer) => Link::Inbound(peer),
         };
-        let speaker = link.peer.unwrap_or(message.header.sender);
+        let speaker = self.core.speaker(at, &message.header.sender);
         let pong_news = match &message.body {
             Body::Heartbeat { gossip, .. } => {
                 gossip.iter().map(|e| self.clocks.pong_is_news(e, now)).collect()
             }
             _ => Vec::new(),
         };
-        let clock = self.clocks.of(&speaker);
+        let failed = speaker.map_or(0, |id| self.clocks.of(&id).failed);
         let receipt = Receipt {
             from_ip: link.from_ip.clone(),
             local_ip: link.local_ip.clone(),
-            fail_expired: clock.failed == 0 || now.saturating_sub(clock.failed) > 2 * self.node_timeout,
+            fail_expired: now.saturating_sub(failed) > self.node_timeout.saturating_mul(2),
             pong_news,
         };
-        if self.core.peer(&speaker).is_some() {
-            self.clocks.at(speaker).data_received = now;
+        if let Some(id) = speaker {
+            self.clocks.at(id).data_received = now;
         }
         if self.trace.is_some() {
             let (frame, from) = (frame_hash(bytes), message.header.sender);
@@ -387,10 +394,12 @@ impl Cluster {
         self.input(server, Input::LinkUp { peer, dice }, Some(number));
     }
 
-    /// A connection was not made: the wait for an answer begins, so that the peer can be suspected.
-    fn connect_failed(&mut self, number: u64) {
+    /// A connection was not made. If it could not even be begun, the wait for an answer begins, so that the peer can be suspected:
+    /// no PING will ever be queued on it.
+    fn connect_failed(&mut self, number: u64, begun: bool) {
         let now = self.now();
-        if let Some(peer) = self.links.get(number).and_then(|l| l.peer)
+        if !begun
+            && let Some(peer) = self.links.get(number).and_then(|l| l.peer)
             && self.core.peer(&peer).is_some()
         {
             let clock = self.clocks.at(peer);
@@ -416,19 +425,22 @@ impl Cluster {
     fn cron(&mut self, server: &mut Server) {
         let now = self.now();
         self.crons += 1;
-        let over: Vec<Timer> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(t, _)| *t).collect();
-        for timer in over {
-            if self.timers.remove(&timer).is_some() {
+        for timer in self.timers.due(now) {
+            // What ran before may have cancelled it, or armed it anew.
+            if self.timers.take(timer, now) {
                 self.input(server, Input::Timer(timer), None);
             }
         }
         let me = self.core.me();
         let pinged = |p: &&slotproof_model::Peer| p.id != me && !p.in_handshake() && !p.no_address();
         let peers: Vec<NodeId> = self.core.peers().iter().filter(pinged).map(|p| p.id).collect();
-        if self.crons.is_multiple_of(10) && !peers.is_empty() {
-            let draws = (0..5).map(|_| peers[(roll() % peers.len() as u128) as usize]);
-            let drawn: Vec<_> =
-                draws.map(|id| (id, self.clocks.of(&id), self.links.outbound(&id).is_some())).collect();
+        if self.crons.is_multiple_of(10) {
+            let table = self.core.peers();
+            let draws = (0..pace::DRAWN).filter_map(|_| table.get((roll() % table.len() as u128) as usize));
+            let drawn: Vec<_> = draws
+                .filter(pinged)
+                .map(|p| (p.id, self.clocks.of(&p.id), self.links.outbound(&p.id).is_some()))
+                .collect();
             if let Some(to) = pace::oldest(drawn) {
                 self.ping(server, to);
             }
