@@ -284,7 +284,9 @@ impl Cluster {
         let text = nodes_conf::render(&self.core.saved(), &shown);
         if let Err(e) = self.file.replace(&text, fsync) {
             if self.saving_by_command {
-                self.save_failed = Some(e.to_string());
+                let text = e.to_string();
+                let system = text.split(" (os error").next().unwrap_or(&text);
+                self.save_failed = Some(system.into());
                 return self.traced(|t| t.write(Event::Unwritten));
             }
             self.log.warning(&format!("Fatal: can't update cluster config file: {e}"));
