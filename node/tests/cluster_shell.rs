@@ -119,6 +119,17 @@ fn directives_of_the_cluster_work_at_once() {
     assert_eq!(client.run(set), "+OK");
     assert_eq!(client.run("config set cluster-announce-hostname node.example"), "+OK");
     assert!(client.run("cluster nodes").contains(" 10.1.2.3:1111@2222,node.example myself"));
+    for (name, why) in [
+        (
+            "cluster-announce-hostname a_b",
+            "Hostnames may only contain alphanumeric characters, hyphens or dots",
+        ),
+        ("cluster-announce-ip a,b", "Addresses may only contain alphanumeric characters and -._:%"),
+    ] {
+        let argument = name.split(' ').next().unwrap_or_default();
+        let error = format!("-ERR CONFIG SET failed (possibly related to argument '{argument}') - {why}");
+        assert_eq!(client.run(&format!("config set {name}")), error);
+    }
     assert_eq!(client.run("config set cluster-node-timeout 700"), "+OK");
     drop(client);
     let mut client = node.client();

@@ -227,7 +227,7 @@ impl Cluster {
                 self.clocks.peers.remove(&id);
             }
             Effect::Arm { timer, delay } => {
-                let deadline = self.now() + delay.millis(self.node_timeout);
+                let deadline = self.now().saturating_add(delay.millis(self.node_timeout));
                 self.timers.arm(timer, deadline);
             }
             Effect::Cancel(timer) => self.timers.cancel(timer),
