@@ -59,19 +59,23 @@ impl NodeState {
     /// that name, to whom the connection belongs from then on. Never myself: whoever carries my name is a mirror or a liar, and
     /// changes nothing of me (Redis takes it for me).
     fn sender_of(&self, link: Link, header: &Header, cx: &mut Step<'_, impl Keyspace>) -> Option<NodeId> {
-        let known = |id: &NodeId| self.peer(id).is_some_and(|p| !p.in_handshake() && *id != self.me);
-        match link {
-            Link::Outbound(peer) if known(&peer) => Some(peer),
-            Link::Inbound(Some(tied)) if known(&tied) => Some(tied),
-            Link::Outbound(_) => Some(header.sender).filter(known),
-            Link::Inbound(_) => {
-                let sender = Some(header.sender).filter(known);
-                if let Some(id) = sender {
-                    cx.out.push(Effect::TieInbound(id));
-                }
-                sender
-            }
+        let speaker = self.speaker(link, &header.sender);
+        if let (Link::Inbound(tied), Some(id)) = (link, speaker)
+            && tied != Some(id)
+        {
+            cx.out.push(Effect::TieInbound(id));
         }
+        speaker
+    }
+
+    /// Who speaks in a message on `link` whose header names `sender`: the known node that it is taken to come from, if any.
+    pub fn speaker(&self, link: Link, sender: &NodeId) -> Option<NodeId> {
+        let known = |id: &NodeId| self.peer(id).is_some_and(|p| !p.in_handshake() && *id != self.me);
+        let tied = match link {
+            Link::Outbound(peer) => Some(peer),
+            Link::Inbound(tied) => tied,
+        };
+        tied.filter(known).or(Some(*sender).filter(known))
     }
 
     /// What is taken from the header of every message of a known sender.

@@ -103,6 +103,8 @@ pub enum Event {
     NodeTimeout(u64),
     /// The node ended in good order.
     End,
+    /// nodes.conf could not be replaced for the `Persist` of the last step, a SAVECONFIG, whose answer says so.
+    Unwritten,
 }
 
 /// An answer of the keyspace.
@@ -308,4 +310,102 @@ fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(got)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slotproof_model::{Effects, NoKeys};
+
+    /// A trace of a start and a few facts, as bytes, and the offsets at which its records begin.
+    fn sample() -> (Vec<u8>, Vec<usize>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.trace");
+        let config = Config::default();
+        let mut state = NodeState::new(NodeId::from_seed(7), &config);
+        let mut writer = TraceWriter::create(path.to_str().unwrap(), 5, 15_000, &config, &state).unwrap();
+        let mut out = Effects::new();
+        state.step(&config, Input::Start, &NoKeys, &mut out);
+        writer.step(Input::Start, vec![Answer::Total(0)], &out.0, state.digest()).unwrap();
+        writer.write(Event::Dropped { slot: Slot::new(9), keys: 3 }).unwrap();
+        writer.write(Event::End).unwrap();
+        writer.flush().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        let mut offsets = vec![];
+        let mut at = 0;
+        while at < bytes.len() {
+            offsets.push(at);
+            at += 8 + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        }
+        (bytes, offsets)
+    }
+
+    /// How many records are read, and the error that ends them.
+    fn read(bytes: &[u8]) -> (u64, Option<TraceError>) {
+        let mut reader = match TraceReader::new(bytes) {
+            Ok((_, reader)) => reader,
+            Err(e) => return (0, Some(e)),
+        };
+        let error = reader.by_ref().find_map(Result::err);
+        (reader.position(), error)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let (bytes, offsets) = sample();
+        let (beginning, reader) = TraceReader::new(&bytes[..]).unwrap();
+        assert_eq!((beginning.wall_us, beginning.node_timeout_ms), (5, 15_000));
+        assert_eq!(beginning.state.me(), NodeId::from_seed(7));
+        let records: Vec<Record> = reader.map(Result::unwrap).collect();
+        assert_eq!(records.len() + 1, offsets.len());
+        let Event::Step { input: Input::Start, answers, effects, .. } = &records[0].what else { panic!() };
+        assert_eq!(answers, &[Answer::Total(0)]);
+        assert!(!postcard::from_bytes::<Vec<Effect>>(effects).unwrap().is_empty());
+        assert_eq!(records[2].what, Event::End);
+        assert!(records.is_sorted_by_key(|r| r.at_us));
+    }
+
+    #[test]
+    fn each_damaged_byte_is_named_at_its_record() {
+        let (bytes, offsets) = sample();
+        for at in (0..bytes.len()).filter(|at| at % 7 == 0 || *at > offsets[1]) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            let record = offsets.iter().rposition(|o| *o <= at).unwrap();
+            let (read, error) = read(&damaged);
+            let error = error.unwrap_or_else(|| panic!("byte {at} passed"));
+            assert_eq!(
+                (read, error.record, error.offset),
+                (record as u64, record as u64, offsets[record] as u64)
+            );
+        }
+    }
+
+    #[test]
+    fn a_cut_is_named_unless_it_falls_between_two_records() {
+        let (bytes, offsets) = sample();
+        for cut in offsets[1]..bytes.len() {
+            let (_, error) = read(&bytes[..cut]);
+            let whole = offsets.contains(&cut);
+            assert_eq!(error.is_none(), whole, "cut at {cut}");
+            assert!(error.is_none_or(|e| e.problem.contains("ends inside a record")));
+        }
+        assert_eq!(read(&[]).1.unwrap().problem, "the file is empty");
+    }
+
+    #[test]
+    fn what_is_no_trace_is_refused() {
+        let (_, error) = read(b"*1\r\n$4\r\nPING\r\n and more of the same");
+        assert!(error.unwrap().problem.contains("damaged"));
+        assert!(
+            TraceWriter::create(
+                "/no/such/dir/t",
+                0,
+                1,
+                &Config::default(),
+                &NodeState::new(NodeId::from_seed(1), &Config::default())
+            )
+            .is_err()
+        );
+    }
 }

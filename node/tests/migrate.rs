@@ -52,8 +52,8 @@ fn between_two_of_our_own() {
 #[test]
 #[ignore = "needs redis-server"]
 fn to_and_from_redis() {
-    keys_go_over(&TestServer::start(&[]), &TestServer::start_redis());
-    keys_go_over(&TestServer::start_redis(), &TestServer::start(&[]));
+    keys_go_over(&TestServer::start(&[]), &TestServer::start_redis(&[]));
+    keys_go_over(&TestServer::start_redis(&[]), &TestServer::start(&[]));
 }
 
 #[test]

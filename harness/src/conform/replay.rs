@@ -145,6 +145,16 @@ impl Replay {
                     Err(self.difference("the shell wrote nodes.conf, and that was not its turn", None, None))
                 }
             },
+            // The fsync is void with it.
+            Event::Unwritten => match (self.duty()?, self.duties.front()) {
+                (Some(Duty::Write), Some(Duty::Sync)) => self.duty().map(|_| Replayed::Nothing),
+                (Some(Duty::Write), _) => Ok(Replayed::Nothing),
+                _ => Err(self.difference(
+                    "the shell failed to write nodes.conf, and that was not its turn",
+                    None,
+                    None,
+                )),
+            },
             Event::Synced => match self.duty()? {
                 Some(Duty::Sync) => Ok(Replayed::Nothing),
                 _ => Err(self.difference(

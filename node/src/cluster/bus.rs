@@ -1,6 +1,7 @@
 //! The tasks of the cluster bus: accepting, connecting, reading frames, writing frames, the cron.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::task::spawn_local;
 use tokio::time::MissedTickBehavior;
 
 use super::Cluster;
+use super::clocks::Millis;
 use super::links::Link;
 use crate::server::Shared;
 
@@ -42,11 +44,14 @@ pub(super) async fn accept(shared: Shared, node: Node, listener: TcpListener) {
 fn welcome(shared: &Shared, node: &Node, stream: TcpStream, peer: SocketAddr) {
     let mut cluster = node.borrow_mut();
     if cluster.links.len() >= MAX_LINKS {
+        shared.borrow().log.warning("Too many connections on the cluster bus: one is refused");
         return;
     }
+    cluster.links.drop_old_strangers();
     let _ = stream.set_nodelay(true);
+    keep_alive(&stream, cluster.node_timeout);
     let (frames, receiver) = unbounded_channel();
-    let queued = Rc::new(Cell::new(0));
+    let (queued, unread) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let link = Link {
         outbound: false,
         peer: None,
@@ -55,10 +60,12 @@ fn welcome(shared: &Shared, node: &Node, stream: TcpStream, peer: SocketAddr) {
         local_ip: local_ip(&stream),
         frames,
         queued: Rc::clone(&queued),
+        unread: Rc::clone(&unread),
         task: None,
     };
     let number = cluster.links.add(link);
-    let task = spawn_local(run(Rc::clone(shared), Rc::clone(node), stream, number, receiver, queued));
+    let ends = Ends { number, frames: receiver, queued, unread };
+    let task = spawn_local(run(Rc::clone(shared), Rc::clone(node), stream, ends));
     if let Some(link) = cluster.links.get_mut(number) {
         link.task = Some(task.abort_handle());
     }
@@ -68,7 +75,7 @@ fn welcome(shared: &Shared, node: &Node, stream: TcpStream, peer: SocketAddr) {
 pub(super) fn connect(shared: &Shared, node: &Node, cluster: &mut Cluster, peer: slotproof_model::NodeId) {
     let Some(address) = cluster.core.peer(&peer).map(|p| p.address.clone()) else { return };
     let (frames, receiver) = unbounded_channel();
-    let queued = Rc::new(Cell::new(0));
+    let (queued, unread) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let link = Link {
         outbound: true,
         peer: Some(peer),
@@ -77,6 +84,7 @@ pub(super) fn connect(shared: &Shared, node: &Node, cluster: &mut Cluster, peer:
         local_ip: Box::default(),
         frames,
         queued: Rc::clone(&queued),
+        unread: Rc::clone(&unread),
         task: None,
     };
     let number = cluster.links.add(link);
@@ -97,9 +105,10 @@ pub(super) fn connect(shared: &Shared, node: &Node, cluster: &mut Cluster, peer:
                     }
                     cluster.link_up(&mut shared.borrow_mut(), number);
                 }
-                run(shared, node, stream, number, receiver, queued).await;
+                run(shared, node, stream, Ends { number, frames: receiver, queued, unread }).await;
             }
-            _ => node.borrow_mut().connect_failed(number),
+            Ok(Err(e)) => node.borrow_mut().connect_failed(number, was_begun(&e)),
+            Err(_) => node.borrow_mut().connect_failed(number, true),
         }
     });
     if let Some(link) = cluster.links.get_mut(number) {
@@ -111,19 +120,36 @@ fn local_ip(stream: &TcpStream) -> Box<str> {
     stream.local_addr().map(|a| a.ip().to_canonical().to_string().into()).unwrap_or_default()
 }
 
-/// Reads and writes until either side ends.
-async fn run(
-    shared: Shared,
-    node: Node,
-    stream: TcpStream,
+/// Whether a connection that failed was on its way: refused, reset or timed out by the other side or the network between. Else
+/// this machine could not even try.
+fn was_begun(e: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+    matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
+}
+
+/// A peer that vanished without a word is noticed after two node timeouts (cluster.c `clusterAcceptHandler`).
+fn keep_alive(stream: &TcpStream, node_timeout: Millis) {
+    let time = Duration::from_millis(node_timeout.saturating_mul(2).clamp(1_000, 3_600_000));
+    let interval = (time / 3).max(Duration::from_secs(1));
+    let options = socket2::TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&options);
+}
+
+/// What the task of a link holds.
+struct Ends {
     number: u64,
     frames: UnboundedReceiver<Vec<u8>>,
     queued: Rc<Cell<usize>>,
-) {
+    unread: Rc<Cell<usize>>,
+}
+
+/// Reads and writes until either side ends.
+async fn run(shared: Shared, node: Node, stream: TcpStream, ends: Ends) {
     let (reader, writer) = stream.into_split();
+    let number = ends.number;
     tokio::select! {
-        () = write_frames(writer, frames, queued) => {}
-        () = read_frames(&shared, &node, reader, number) => {}
+        () = write_frames(writer, ends.frames, ends.queued) => {}
+        () = read_frames(&shared, &node, reader, number, &ends.unread) => {}
     }
     node.borrow_mut().links.close(number);
 }
@@ -141,7 +167,13 @@ async fn write_frames(
     }
 }
 
-async fn read_frames(shared: &Shared, node: &Node, mut reader: tokio::net::tcp::OwnedReadHalf, number: u64) {
+async fn read_frames(
+    shared: &Shared,
+    node: &Node,
+    mut reader: tokio::net::tcp::OwnedReadHalf,
+    number: u64,
+    unread: &Cell<usize>,
+) {
     let mut buffer: Vec<u8> = Vec::with_capacity(16 << 10);
     loop {
         let mut taken = 0;
@@ -162,6 +194,14 @@ async fn read_frames(shared: &Shared, node: &Node, mut reader: tokio::net::tcp::
             }
         }
         buffer.drain(..taken);
+        unread.set(buffer.len());
+        if !node.borrow().links.may_hold(number, buffer.len()) {
+            shared
+                .borrow()
+                .log
+                .warning("Strangers on the cluster bus leave too much unfinished: closing one");
+            return;
+        }
         if buffer.is_empty() && buffer.capacity() > 1 << 20 {
             buffer = Vec::with_capacity(16 << 10);
         }
@@ -178,6 +218,8 @@ pub(super) async fn cron(shared: Shared, node: Node) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        // After a pause, what has arrived meanwhile is read before anybody is found to be silent.
+        tokio::task::yield_now().await;
         let mut cluster = node.borrow_mut();
         for peer in cluster.unlinked() {
             connect(&shared, &node, &mut cluster, peer);

@@ -5,33 +5,37 @@
 
 mod bus;
 mod clocks;
+mod hook;
 mod links;
 mod pace;
 mod persist;
+mod settings;
 mod show;
+mod timers;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Instant;
 
 use slotproof_model::view::Statistics;
 use slotproof_model::{
-    Address, Body, Config, Dice, Effect, Effects, EndpointType, Input, Keyspace as Keys, Link, Message,
-    NodeId, NodeState, Receipt, Reply, Slot, Stamp, Timer, To, nodes_conf, wire,
+    Body, Config, Dice, Effect, Effects, Input, Keyspace as Keys, Link, Message, NodeId, NodeState, Receipt,
+    Reply, Slot, Stamp, Timer, To, nodes_conf, wire,
 };
 use tokio::task::spawn_local;
 
 use crate::config::StartError;
 use crate::keyspace::Keyspace;
-use crate::resp::Args;
-use crate::server::{Client, ClusterHook, Server, Shared, bind_listener, bind_names, unix_micros};
+use crate::server::{Server, Shared, bind_listener, bind_names, unix_micros};
 use crate::trace::{Answer, Event, TraceWriter, frame_hash};
 use clocks::{Clocks, Millis, Shown};
+use hook::Hook;
 use links::Links;
 use pace::LinkAge;
 use persist::NodesConf;
+use settings::{bus_port, core_config};
+use timers::Timers;
 
 /// A cluster node: the core, and what the shell keeps for it.
 pub(crate) struct Cluster {
@@ -39,7 +43,7 @@ pub(crate) struct Cluster {
     config: Config,
     clocks: Clocks,
     links: Links,
-    timers: BTreeMap<Timer, Millis>,
+    timers: Timers,
     file: NodesConf,
     trace: Option<TraceWriter>,
     statistics: Statistics,
@@ -55,9 +59,6 @@ pub(crate) struct Cluster {
     save_failed: Option<String>,
     saving_by_command: bool,
 }
-
-/// The cluster as the commands see it.
-struct Hook(bus::Node);
 
 /// Makes the server a cluster node: nodes.conf, the bus, the cron.
 pub(crate) fn start(shared: &Shared) -> Result<(), StartError> {
@@ -82,6 +83,9 @@ pub(crate) fn start(shared: &Shared) -> Result<(), StartError> {
             }
         }
     }
+    if listeners.is_empty() {
+        return Err(StartError(format!("Failed listening on port {port} (cluster, bind {bind}), aborting.")));
+    }
     let node: bus::Node = Rc::new(RefCell::new(cluster));
     server.cluster = Some(Box::new(Hook(Rc::clone(&node))));
     node.borrow_mut().input(&mut server, Input::Start, None);
@@ -91,42 +95,6 @@ pub(crate) fn start(shared: &Shared) -> Result<(), StartError> {
     }
     spawn_local(bus::cron(Rc::clone(shared), node));
     Ok(())
-}
-
-fn bus_port(server: &Server) -> Option<u16> {
-    match server.config.int("cluster-port") {
-        0 => server.port.checked_add(10_000),
-        port => u16::try_from(port).ok(),
-    }
-}
-
-/// What the core reads of the configuration.
-fn core_config(server: &Server) -> Config {
-    let config = &server.config;
-    let port = |name: &str, default: u16| {
-        u16::try_from(config.int(name)).ok().filter(|&p| p != 0).unwrap_or(default)
-    };
-    let hostname = config.text("cluster-announce-hostname");
-    Config {
-        announce: Address {
-            ip: config.text("cluster-announce-ip").into(),
-            port: port("cluster-announce-port", server.port),
-            pport: 0,
-            cport: port("cluster-announce-bus-port", bus_port(server).unwrap_or(0)),
-        },
-        hostname: (!hostname.is_empty()).then(|| hostname.into()),
-        require_full_coverage: config.yes("cluster-require-full-coverage"),
-        allow_replica_migration: config.yes("cluster-allow-replica-migration"),
-        replica_no_failover: config.yes("cluster-replica-no-failover"),
-        allow_reads_when_down: config.yes("cluster-allow-reads-when-down"),
-        allow_pubsubshard_when_down: config.yes("cluster-allow-pubsubshard-when-down"),
-        endpoint: match &*config.text("cluster-preferred-endpoint-type") {
-            "hostname" => EndpointType::Hostname,
-            "unknown-endpoint" => EndpointType::Unknown,
-            _ => EndpointType::Ip,
-        },
-        ..Config::default()
-    }
 }
 
 /// 128 rolled bits.
@@ -154,7 +122,7 @@ impl Cluster {
             config,
             clocks: Clocks::default(),
             links: Links::default(),
-            timers: BTreeMap::new(),
+            timers: Timers::default(),
             file,
             trace: None,
             statistics: Statistics::default(),
@@ -259,12 +227,10 @@ impl Cluster {
                 self.clocks.peers.remove(&id);
             }
             Effect::Arm { timer, delay } => {
-                let deadline = self.now() + delay.millis(self.node_timeout);
-                self.timers.insert(timer, deadline);
+                let deadline = self.now().saturating_add(delay.millis(self.node_timeout));
+                self.timers.arm(timer, deadline);
             }
-            Effect::Cancel(timer) => {
-                self.timers.remove(&timer);
-            }
+            Effect::Cancel(timer) => self.timers.cancel(timer),
             Effect::Stamp { node, stamp } => self.stamp(node, stamp),
             Effect::DropKeys(slot) => {
                 let keys = server.keyspace().drop_slot(slot) as u64;
@@ -282,7 +248,12 @@ impl Cluster {
                     self.aside = Some(std::mem::take(server.keyspace()));
                 }
             }
-            Effect::Replicate(None) => self.aside = None,
+            // It never became a copy of its master: what it served before is its data set again.
+            Effect::Replicate(None) => {
+                if let Some(data) = self.aside.take() {
+                    *server.keyspace() = data;
+                }
+            }
             Effect::RoutesChanged => server.routes = Some(Rc::new(self.core.route_table(&self.config))),
             Effect::StateChanged { ok } => {
                 self.log.notice(&format!("Cluster state changed: {}", if ok { "ok" } else { "fail" }));
@@ -313,8 +284,10 @@ impl Cluster {
         let text = nodes_conf::render(&self.core.saved(), &shown);
         if let Err(e) = self.file.replace(&text, fsync) {
             if self.saving_by_command {
-                self.save_failed = Some(e.to_string());
-                return;
+                let text = e.to_string();
+                let system = text.split(" (os error").next().unwrap_or(&text);
+                self.save_failed = Some(system.into());
+                return self.traced(|t| t.write(Event::Unwritten));
             }
             self.log.warning(&format!("Fatal: can't update cluster config file: {e}"));
             self.end_trace(false);
@@ -386,22 +359,22 @@ impl Cluster {
             (true, Some(id)) => Link::Outbound(id),
             (_, peer) => Link::Inbound(peer),
         };
-        let speaker = link.peer.unwrap_or(message.header.sender);
+        let speaker = self.core.speaker(at, &message.header.sender);
         let pong_news = match &message.body {
             Body::Heartbeat { gossip, .. } => {
                 gossip.iter().map(|e| self.clocks.pong_is_news(e, now)).collect()
             }
             _ => Vec::new(),
         };
-        let clock = self.clocks.of(&speaker);
+        let failed = speaker.map_or(0, |id| self.clocks.of(&id).failed);
         let receipt = Receipt {
             from_ip: link.from_ip.clone(),
             local_ip: link.local_ip.clone(),
-            fail_expired: clock.failed == 0 || now.saturating_sub(clock.failed) > 2 * self.node_timeout,
+            fail_expired: now.saturating_sub(failed) > self.node_timeout.saturating_mul(2),
             pong_news,
         };
-        if self.core.peer(&speaker).is_some() {
-            self.clocks.at(speaker).data_received = now;
+        if let Some(id) = speaker {
+            self.clocks.at(id).data_received = now;
         }
         if self.trace.is_some() {
             let (frame, from) = (frame_hash(bytes), message.header.sender);
@@ -423,10 +396,12 @@ impl Cluster {
         self.input(server, Input::LinkUp { peer, dice }, Some(number));
     }
 
-    /// A connection was not made: the wait for an answer begins, so that the peer can be suspected.
-    fn connect_failed(&mut self, number: u64) {
+    /// A connection was not made. If it could not even be begun, the wait for an answer begins, so that the peer can be suspected:
+    /// no PING will ever be queued on it.
+    fn connect_failed(&mut self, number: u64, begun: bool) {
         let now = self.now();
-        if let Some(peer) = self.links.get(number).and_then(|l| l.peer)
+        if !begun
+            && let Some(peer) = self.links.get(number).and_then(|l| l.peer)
             && self.core.peer(&peer).is_some()
         {
             let clock = self.clocks.at(peer);
@@ -452,19 +427,22 @@ impl Cluster {
     fn cron(&mut self, server: &mut Server) {
         let now = self.now();
         self.crons += 1;
-        let over: Vec<Timer> = self.timers.iter().filter(|(_, at)| **at <= now).map(|(t, _)| *t).collect();
-        for timer in over {
-            if self.timers.remove(&timer).is_some() {
+        for timer in self.timers.due(now) {
+            // What ran before may have cancelled it, or armed it anew.
+            if self.timers.take(timer, now) {
                 self.input(server, Input::Timer(timer), None);
             }
         }
         let me = self.core.me();
         let pinged = |p: &&slotproof_model::Peer| p.id != me && !p.in_handshake() && !p.no_address();
         let peers: Vec<NodeId> = self.core.peers().iter().filter(pinged).map(|p| p.id).collect();
-        if self.crons.is_multiple_of(10) && !peers.is_empty() {
-            let draws = (0..5).map(|_| peers[(roll() % peers.len() as u128) as usize]);
-            let drawn: Vec<_> =
-                draws.map(|id| (id, self.clocks.of(&id), self.links.outbound(&id).is_some())).collect();
+        if self.crons.is_multiple_of(10) {
+            let table = self.core.peers();
+            let draws = (0..pace::DRAWN).filter_map(|_| table.get((roll() % table.len() as u128) as usize));
+            let drawn: Vec<_> = draws
+                .filter(pinged)
+                .map(|p| (p.id, self.clocks.of(&p.id), self.links.outbound(&p.id).is_some()))
+                .collect();
             if let Some(to) = pace::oldest(drawn) {
                 self.ping(server, to);
             }
@@ -514,54 +492,6 @@ impl Cluster {
             self.traced(|t| t.write(Event::End));
         }
         self.traced(TraceWriter::flush);
-    }
-}
-
-impl ClusterHook for Hook {
-    fn command(&mut self, server: &mut Server, client: &mut Client, args: Args<'_>) {
-        show::command(&mut self.0.borrow_mut(), server, client, args);
-    }
-
-    fn config_changed(&mut self, server: &mut Server, names: &[&'static str]) -> Result<(), String> {
-        if names.iter().any(|n| n.starts_with("cluster-")) {
-            let mut cluster = self.0.borrow_mut();
-            let before = cluster.node_timeout;
-            cluster.read_limits(server);
-            let timeout = cluster.node_timeout;
-            if timeout != before {
-                cluster.traced(|t| t.write(Event::NodeTimeout(timeout)));
-            }
-            let config = core_config(server);
-            if config != cluster.config {
-                cluster.config = config.clone();
-                cluster.traced(|t| t.write(Event::Config(Box::new(config))));
-                cluster.input(server, Input::Reconfigured, None);
-            }
-        }
-        Ok(())
-    }
-
-    fn master(&self) -> Option<(String, u16)> {
-        let cluster = self.0.borrow();
-        let me = cluster.core.myself();
-        let master = me.master.filter(|_| me.is_replica())?;
-        let address = cluster.core.peer(&master).map(|p| p.address.clone()).unwrap_or_default();
-        Some((address.ip.into(), address.port))
-    }
-
-    fn keys_migrated(&mut self, slot: Slot, keys: u64) {
-        self.0.borrow_mut().traced(|t| t.write(Event::Migrated { slot, keys }));
-    }
-
-    fn key_restored(&mut self, slot: Slot) {
-        self.0.borrow_mut().traced(|t| t.write(Event::Restored { slot }));
-    }
-
-    fn shutdown(&mut self, _: &mut Server) {
-        let mut cluster = self.0.borrow_mut();
-        cluster.end_trace(true);
-        cluster.trace = None;
-        cluster.write_file(true);
     }
 }
 

@@ -3,6 +3,9 @@
 
 use super::clocks::{Millis, PeerClock};
 
+/// So many nodes are drawn once a second, with repetition; one of them is pinged.
+pub(super) const DRAWN: usize = 5;
+
 /// The link to a peer, as the cron sees it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LinkAge {

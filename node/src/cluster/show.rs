@@ -66,6 +66,8 @@ fn show(cluster: &Cluster, client: &mut Client, words: &[&[u8]]) {
             Err(text) => reply.error(text),
         },
         b"links" => links(cluster, client),
+        b"failover" if rest.len() > 1 => reply.error(too_many(name)),
+        b"failover" if rest.iter().any(|w| !is_failover_option(w)) => reply.error("syntax error"),
         b"failover" => {
             let me = cluster.core.myself();
             reply.error(if me.is_replica() {
@@ -74,12 +76,21 @@ fn show(cluster: &Cluster, client: &mut Client, words: &[&[u8]]) {
                 "You should send CLUSTER FAILOVER to a replica"
             });
         }
-        _ => {
-            let shown = String::from_utf8_lossy(name).into_owned();
-            let shown: String = shown.chars().take(128).collect();
-            reply.error(format!("unknown subcommand '{shown}'. Try CLUSTER HELP."));
-        }
+        _ => reply.error(format!("unknown subcommand '{}'. Try CLUSTER HELP.", shown(name))),
     }
+}
+
+fn is_failover_option(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"force") || word.eq_ignore_ascii_case(b"takeover")
+}
+
+fn too_many(name: &[u8]) -> String {
+    format!("unknown subcommand or wrong number of arguments for '{}'. Try CLUSTER HELP.", shown(name))
+}
+
+/// The beginning of a word, as errors repeat it.
+fn shown(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).chars().take(128).collect()
 }
 
 fn slots(view: &View<'_>, client: &mut Client) {
@@ -157,7 +168,12 @@ fn shards(view: &View<'_>, client: &mut Client) {
 
 fn links(cluster: &Cluster, client: &mut Client) {
     let reply = &mut client.reply;
-    let tied: Vec<_> = cluster.links.iter().filter_map(|(_, l)| Some((l, l.peer?))).collect();
+    let links = &cluster.links;
+    let of_peer = |id: NodeId| {
+        let numbers = [links.outbound(&id), links.inbound(&id)];
+        numbers.into_iter().flatten().filter_map(move |n| Some((links.get(n)?, id)))
+    };
+    let tied: Vec<_> = cluster.core.peers().iter().flat_map(|p| of_peer(p.id)).collect();
     reply.array(tied.len());
     for (link, peer) in tied {
         let waiting = i64::try_from(link.queued.get()).unwrap_or(i64::MAX);

@@ -14,6 +14,10 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Any text.
     Text,
+    /// A host's name as the bus can carry it, or nothing.
+    Hostname,
+    /// An address as the bus and nodes.conf can carry it, or nothing.
+    Address,
     /// Several words on a line.
     List,
 }
@@ -35,7 +39,7 @@ pub struct Directive {
     pub used: bool,
 }
 
-use Kind::{Int, List, Memory, Text, Word, YesNo};
+use Kind::{Address, Hostname, Int, List, Memory, Text, Word, YesNo};
 
 const CHANGES: bool = true;
 const FIXED: bool = false;
@@ -92,8 +96,8 @@ pub static DIRECTIVES: &[Directive] = &[
     d("cluster-allow-reads-when-down", "", YesNo, "no", CHANGES, USED),
     d("cluster-allow-replica-migration", "", YesNo, "yes", CHANGES, USED),
     d("cluster-announce-bus-port", "", Int(0, 65535), "0", CHANGES, USED),
-    d("cluster-announce-hostname", "", Text, "", CHANGES, USED),
-    d("cluster-announce-ip", "", Text, "", CHANGES, USED),
+    d("cluster-announce-hostname", "", Hostname, "", CHANGES, USED),
+    d("cluster-announce-ip", "", Address, "", CHANGES, USED),
     d("cluster-announce-port", "", Int(0, 65535), "0", CHANGES, USED),
     d("cluster-announce-tls-port", "", Int(0, 65535), "0", CHANGES, USED),
     d("cluster-config-file", "", Text, "nodes.conf", FIXED, USED),

@@ -118,6 +118,16 @@ fn single(kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
                 let all = words.join(", ");
                 BadValue(format!("argument(s) must be one of the following: {all}").into())
             }),
+        Kind::Hostname => match word {
+            _ if word.len() >= 256 => Err(BadValue("Hostnames must be less than 256 characters".into())),
+            _ if word.iter().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(b)) => Ok(word.to_vec()),
+            _ => Err(BadValue("Hostnames may only contain alphanumeric characters, hyphens or dots".into())),
+        },
+        Kind::Address => match word {
+            _ if word.len() > 45 => Err(BadValue("Addresses must be less than 46 characters".into())),
+            _ if word.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(b)) => Ok(word.to_vec()),
+            _ => Err(BadValue("Addresses may only contain alphanumeric characters and -._:%".into())),
+        },
         Kind::Text | Kind::List => Ok(word.to_vec()),
     }
 }

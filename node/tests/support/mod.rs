@@ -30,11 +30,18 @@ impl TestServer {
         Self::spawn(command, port)
     }
 
+    /// A cluster node of ours; the port of its bus.
+    pub fn start_node(options: &[&str]) -> (Self, u16) {
+        let bus = free_port();
+        let ours = ["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
+        (Self::start(&[&ours, options].concat()), bus)
+    }
+
     /// The distribution's redis-server.
-    pub fn start_redis() -> Self {
+    pub fn start_redis(options: &[&str]) -> Self {
         let port = free_port();
         let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--save", ""]);
+        command.args(["--port", &port.to_string(), "--save", ""]).args(options);
         Self::spawn(command, port)
     }
 
