@@ -9,3 +9,4 @@ pub mod history;
 pub mod load;
 pub mod reshard;
 pub mod resp;
+pub mod tools;
