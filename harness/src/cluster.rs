@@ -322,6 +322,15 @@ impl Node {
         self.start()
     }
 
+    /// Starts it again with another program, in the same directory and on the same ports. Redis writes no trace.
+    pub fn restart_as(&mut self, program: &Program) -> io::Result<()> {
+        self.program = program.clone();
+        if matches!(program, Program::Redis) {
+            self.extra.retain(|option| option != "--trace");
+        }
+        self.restart()
+    }
+
     /// Stops its process until [`Self::resume`].
     pub fn pause(&self) -> io::Result<()> {
         self.process.as_ref().map_or(Ok(()), |p| signal(p.0.id(), "STOP"))
