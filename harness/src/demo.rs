@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use slotproof_model::key_slot;
+
+use crate::client::Detours;
 use crate::cluster::{Cluster, Process, Program};
-use crate::load::{Load, Outcome, fill};
+use crate::history::{Verdict, check};
+use crate::load::{Load, Plan as LoadPlan, key_name};
+use crate::reshard::ranges;
+
+/// The bytes of a value.
+const VALUE_BYTES: usize = 64;
 
 /// The sizes of a run.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +44,10 @@ pub struct Story {
     pub resumed: String,
     /// Operations a second while the slots moved.
     pub load_rate: f64,
-    /// What the clients were told, judged.
-    pub load: Outcome,
+    /// How often clients were sent elsewhere, or had to wait.
+    pub detours: Detours,
+    /// What the clients did and saw, judged.
+    pub verdict: Verdict,
     /// The new node's slots in the end.
     pub slots_at_target: usize,
 }
@@ -50,24 +60,45 @@ pub fn run(tool: &Path, plan: Plan, mut told: impl FnMut(&str)) -> io::Result<St
     cluster.form(3)?;
     let seeds: Vec<String> = cluster.nodes[..3].iter().map(crate::cluster::Node::address).collect();
 
-    let begun = Instant::now();
-    fill(&seeds, plan.keys)?;
-    let fill_rate = f64::from(plan.keys) / begun.elapsed().as_secs_f64();
-    told(&format!("{} keys loaded", plan.keys));
-
     let target = cluster.nodes[3].id()?;
     let slots = share(plan.slots);
-    let load = Load::start(&seeds, plan.clients, plan.keys, plan.seed);
-    crate::cluster::wait_for("the load has begun", || Ok(load.done() > 1000))?;
-    let (begun, before) = (Instant::now(), load.done());
+    let moving = ranges(&slots).unwrap_or_default();
+    let moves = |key: &u32| moving.contains(&key_slot(key_name(*key).as_bytes()).into());
+    let load_plan = LoadPlan {
+        keys: plan.keys,
+        clients: plan.clients,
+        value_bytes: VALUE_BYTES,
+        hot: (0..plan.keys).filter(moves).collect(),
+        seed: plan.seed,
+    };
+    let load = Load::new(load_plan, seeds.clone());
+    let filled = load.fill()?;
+    let fill_rate = f64::from(plan.keys) / filled.elapsed.as_secs_f64();
+    told(&format!("{} keys loaded", plan.keys));
+
+    let running = load.start()?;
+    let busy = |more: u64| {
+        let enough = running.operations() + more;
+        crate::cluster::wait_for("operations of the load", || Ok(running.operations() >= enough))
+    };
+    busy(1000)?;
+    let (begun, before) = (Instant::now(), running.operations());
     let slots_before_kill = first_life(tool, &seeds[0], &target, &slots, usize::from(plan.slots) / 2)?;
     told(&format!("the operator was killed after {slots_before_kill} slots"));
+    busy(1000)?;
     let resumed = second_life(tool, &seeds[0], &target, &slots)?;
     let reshard_seconds = begun.elapsed().as_secs_f64();
-    let load_rate = (load.done() - before) as f64 / reshard_seconds;
+    let load_rate = (running.operations() - before) as f64 / reshard_seconds;
     told(&format!("and came back: {resumed}"));
-    let load = load.finish(&seeds)?;
+    busy(1000)?;
+    let mut record = running.finish()?;
+    if let Some(refusal) = record.refusal {
+        return Err(io::Error::other(format!("{} operations were refused: {refusal}", record.refused)));
+    }
     cluster.wait_settled()?;
+    record.operations.extend(filled.operations);
+    record.operations.extend(load.read_all()?.operations);
+    let verdict = check(record.operations);
     let owners = cluster.nodes[0].view()?;
     let of_target = owners.iter().filter(|n| n.id == target).flat_map(|n| &n.slots);
     let slots_at_target = of_target.map(|range| width(range)).sum();
@@ -81,7 +112,8 @@ pub fn run(tool: &Path, plan: Plan, mut told: impl FnMut(&str)) -> io::Result<St
         slots_before_kill,
         resumed,
         load_rate,
-        load,
+        detours: record.detours,
+        verdict,
         slots_at_target,
     })
 }

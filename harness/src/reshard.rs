@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use slotproof_model::SLOTS;
+
 use crate::cluster::Seen;
 use crate::resp::{Connection, Value};
 
@@ -140,6 +142,20 @@ pub fn reshard(
         told(slot);
     }
     Ok(moved)
+}
+
+/// The slots of a list of ranges: `0-99,5461-5560,7000`. `None` if it is not one.
+pub fn ranges(text: &str) -> Option<Vec<u16>> {
+    let mut slots = Vec::new();
+    for range in text.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+        if first > last || last >= SLOTS {
+            return None;
+        }
+        slots.extend(first..=last);
+    }
+    Some(slots)
 }
 
 fn owners(seen: &[Seen]) -> io::Result<BTreeMap<u16, String>> {

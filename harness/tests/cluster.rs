@@ -1,22 +1,16 @@
 //! Clusters of Slotproof nodes: formed, used, resharded under load with the operator killed, restarted, replayed.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod support;
 
-use slotproof::client::{Answer, Client};
-use slotproof::cluster::{Cluster, Node, Program};
+use std::io;
+
+use slotproof::client::Client;
+use slotproof::cluster::{Cluster, Node};
 use slotproof::conform::conform;
 use slotproof::demo::{Plan, run, traces};
 use slotproof::resp::Value;
 use slotproof_model::key_slot;
-
-fn tool() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_slotproof"))
-}
-
-fn slotproof() -> Program {
-    Program::Slotproof(PathBuf::from(tool()), vec!["node".into()])
-}
+use support::{slotproof, tool};
 
 /// Three masters that share all slots.
 fn three(options: &[&str], traced: bool) -> io::Result<Cluster> {
@@ -36,7 +30,7 @@ fn a_client_is_sent_where_its_key_is() -> io::Result<()> {
     assert_eq!(third.ask("SET foo bar")?, Value::Status("OK".into()));
     let seeds: Vec<String> = cluster.nodes.iter().map(Node::address).collect();
     let mut client = Client::new(&seeds[..1])?;
-    let Answer::Value(found) = client.call(b"foo", &[b"GET", b"foo"]) else { panic!("no answer") };
+    let found = client.call(b"foo", &[b"GET", b"foo"]).done()?;
     assert_eq!(found.text().as_deref(), Some("bar"));
     Ok(())
 }
@@ -45,7 +39,7 @@ fn a_client_is_sent_where_its_key_is() -> io::Result<()> {
 fn a_reshard_under_load_survives_its_operator_and_conforms() -> io::Result<()> {
     let plan = Plan { keys: 4000, slots: 60, clients: 4, seed: 7 };
     let story = run(tool(), plan, |_| {})?;
-    assert_eq!(story.load.violations, Vec::<String>::new(), "seed {}", plan.seed);
+    assert_eq!(story.verdict.violations, [], "seed {}", plan.seed);
     assert_eq!(story.slots_at_target, 60);
     let report = conform(&traces(&story)?).map_err(|d| io::Error::other(d.to_string()))?;
     assert_eq!(report.violations, Vec::<String>::new());

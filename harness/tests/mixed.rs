@@ -4,6 +4,7 @@ mod support;
 
 use std::io;
 
+use slotproof::client::Client;
 use slotproof::cluster::{Cluster, Node, Program, Seen};
 use slotproof::conform::conform;
 use slotproof::reshard::reshard;
@@ -129,11 +130,8 @@ fn a_slot_with_keys_moves_each_way() -> io::Result<()> {
     cluster.nodes[0].ask(&format!("MIGRATE 127.0.0.1 {} {key} 0 5000", cluster.nodes[REDIS].port))?;
     let asked = cluster.nodes[0].ask(&format!("GET {key}")).unwrap_err().to_string();
     assert_eq!(asked, format!("ASK 9 {}", cluster.nodes[REDIS].address()));
-    let mut client = slotproof::client::Client::new(&[cluster.nodes[1].address()])?;
-    let slotproof::client::Answer::Value(found) = client.call(key.as_bytes(), &[b"GET", key.as_bytes()])
-    else {
-        panic!("no answer")
-    };
+    let mut client = Client::new(&[cluster.nodes[1].address()])?;
+    let found = client.call(key.as_bytes(), &[b"GET", key.as_bytes()]).done()?;
     assert_eq!(found.text().as_deref(), Some("v"));
     let resumed = reshard(&entry, None, &redis, &[], |_| {})?;
     assert_eq!(resumed.resumed, 1);
