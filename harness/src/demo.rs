@@ -42,6 +42,8 @@ pub struct Story {
     pub slots_before_kill: usize,
     /// Slots that he found open, and those that he moved in his second life; keys moved in it.
     pub resumed: String,
+    /// Keys that moved with the slots that were done; those that left the slot at which the operator was killed before that are not known.
+    pub keys_moved: usize,
     /// Operations a second while the slots moved.
     pub load_rate: f64,
     /// How often clients were sent elsewhere, or had to wait.
@@ -83,10 +85,11 @@ pub fn run(tool: &Path, plan: Plan, mut told: impl FnMut(&str)) -> io::Result<St
     };
     busy(1000)?;
     let (begun, before) = (Instant::now(), running.operations());
-    let slots_before_kill = first_life(tool, &seeds[0], &target, &slots, usize::from(plan.slots) / 2)?;
+    let (slots_before_kill, keys_before_kill) =
+        first_life(tool, &seeds[0], &target, &slots, usize::from(plan.slots) / 2)?;
     told(&format!("the operator was killed after {slots_before_kill} slots"));
     busy(1000)?;
-    let resumed = second_life(tool, &seeds[0], &target, &slots)?;
+    let (resumed, keys_after_kill) = second_life(tool, &seeds[0], &target, &slots)?;
     let reshard_seconds = begun.elapsed().as_secs_f64();
     let load_rate = (running.operations() - before) as f64 / reshard_seconds;
     told(&format!("and came back: {resumed}"));
@@ -111,6 +114,7 @@ pub fn run(tool: &Path, plan: Plan, mut told: impl FnMut(&str)) -> io::Result<St
         reshard_seconds,
         slots_before_kill,
         resumed,
+        keys_moved: keys_before_kill + keys_after_kill,
         load_rate,
         detours: record.detours,
         verdict,
@@ -142,26 +146,33 @@ fn operator(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<Proce
     Ok(Process(child))
 }
 
-/// The operator works until `enough` slots are done, and is killed.
-fn first_life(tool: &Path, entry: &str, to: &str, slots: &str, enough: usize) -> io::Result<usize> {
+/// The operator works until `enough` slots are done, and is killed. The slots that were done, and the keys in them.
+fn first_life(tool: &Path, entry: &str, to: &str, slots: &str, enough: usize) -> io::Result<(usize, usize)> {
     let mut operator = operator(tool, entry, to, slots)?;
     let out = operator.0.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
-    let mut done = 0;
+    let (mut done, mut keys) = (0, 0);
     for line in BufReader::new(out).lines() {
-        done += usize::from(line?.starts_with("slot "));
+        let line = line?;
+        done += usize::from(line.starts_with("slot "));
+        keys += keys_of(&line);
         if done >= enough {
             // In the middle of a slot, whose step depends on timing alone.
             std::thread::park_timeout(Duration::from_micros(500));
             operator.0.kill()?;
             operator.0.wait()?;
-            return Ok(done);
+            return Ok((done, keys));
         }
     }
     Err(io::Error::other(format!("the operator ended after {done} slots")))
 }
 
-/// He comes back and finishes; his last line.
-fn second_life(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<String> {
+/// What stands behind `keys=` in a line of the operator.
+fn keys_of(line: &str) -> usize {
+    line.split_once("keys=").and_then(|(_, n)| n.parse().ok()).unwrap_or(0)
+}
+
+/// He comes back and finishes; his last line, and the keys that he moved.
+fn second_life(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<(String, usize)> {
     let mut operator = operator(tool, entry, to, slots)?;
     let out = operator.0.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
     let mut last = String::new();
@@ -170,7 +181,7 @@ fn second_life(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<St
     }
     let status = operator.0.wait()?;
     match last.strip_prefix("done ") {
-        Some(text) if status.success() => Ok(text.to_string()),
+        Some(text) if status.success() => Ok((text.to_string(), keys_of(text))),
         _ => Err(io::Error::other(format!("the operator failed: {status}, {last}"))),
     }
 }

@@ -74,7 +74,7 @@ fn it_follows_a_slot_that_moves() -> io::Result<()> {
     }
     let () = client.set("{foo}new", "asked for").map_err(other)?;
     // And when it is done: MOVED.
-    reshard(&cluster.nodes[1].address(), None, &ids[0], &[], |_| {})?;
+    reshard(&cluster.nodes[1].address(), None, &ids[0], &[], |_, _| {})?;
     cluster.wait_settled()?;
     for key in &keys {
         let found: String = client.get(key).map_err(other)?;

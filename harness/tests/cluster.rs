@@ -153,8 +153,14 @@ fn a_master_that_gives_away_its_last_slot_follows_the_new_owner() -> io::Result<
         (0..).map(|n| format!("k{n}")).find(|k| u16::from(key_slot(k.as_bytes())) == 5).unwrap_or_default();
     cluster.nodes[0].ask(&format!("SET {key} v"))?;
     let slots: Vec<u16> = (0..5461).collect();
-    slotproof::reshard::reshard(&cluster.nodes[0].address(), Some(&source), &target, &slots[..50], |_| {})?;
-    slotproof::reshard::reshard(&cluster.nodes[0].address(), Some(&source), &target, &slots, |_| {})?;
+    slotproof::reshard::reshard(
+        &cluster.nodes[0].address(),
+        Some(&source),
+        &target,
+        &slots[..50],
+        |_, _| {},
+    )?;
+    slotproof::reshard::reshard(&cluster.nodes[0].address(), Some(&source), &target, &slots, |_, _| {})?;
     cluster.wait_settled()?;
     let me = cluster.nodes[0].view()?.into_iter().find(|n| n.id == source);
     let me = me.ok_or_else(|| io::Error::other("it does not know itself"))?;

@@ -108,7 +108,7 @@ fn a_slot_with_keys_moves_each_way() -> io::Result<()> {
     let entry = cluster.nodes[1].address();
     let mut home = 0;
     for (from, to, target) in [(&first, &redis, REDIS), (&redis, &first, 0), (&first, &redis, REDIS)] {
-        let moved = reshard(&entry, Some(from), to, &[77], |_| {})?;
+        let moved = reshard(&entry, Some(from), to, &[77], |_, _| {})?;
         assert_eq!((moved.slots, moved.keys), (1, keys.len()));
         wait_equal(&cluster)?;
         assert_eq!(cluster.nodes[home].ask("CLUSTER COUNTKEYSINSLOT 77")?, Value::Int(0));
@@ -133,7 +133,7 @@ fn a_slot_with_keys_moves_each_way() -> io::Result<()> {
     let mut client = Client::new(&[cluster.nodes[1].address()])?;
     let found = client.call(key.as_bytes(), &[b"GET", key.as_bytes()]).done()?;
     assert_eq!(found.text().as_deref(), Some("v"));
-    let resumed = reshard(&entry, None, &redis, &[], |_| {})?;
+    let resumed = reshard(&entry, None, &redis, &[], |_, _| {})?;
     assert_eq!(resumed.resumed, 1);
     wait_equal(&cluster)?;
     replayed(&mut cluster, 0)

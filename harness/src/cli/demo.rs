@@ -75,8 +75,8 @@ fn all(args: &Demo) -> Result<bool, Box<dyn std::error::Error>> {
     let tool = std::env::current_exe()?;
     let story = story(&tool, plan, |text| out::line(format_args!("   {text}")))?;
     out::line(format_args!(
-        "   loaded at {:.0} keys/s; {} slots reached the new node in {:.1} s under {:.0} operations/s",
-        story.fill_rate, story.slots_at_target, story.reshard_seconds, story.load_rate
+        "   loaded at {:.0} keys/s; {} slots with {} keys reached the new node in {:.1} s under {:.0} operations/s",
+        story.fill_rate, story.slots_at_target, story.keys_moved, story.reshard_seconds, story.load_rate
     ));
     let (verdict, detours) = (&story.verdict, story.detours);
     out::line(format_args!(

@@ -24,8 +24,8 @@ pub(crate) fn run(args: &Reshard) -> ExitCode {
         out::mistake(format_args!("--slots {:?}: ranges of slots, like 0-99,200", args.slots));
         return ExitCode::from(2);
     };
-    match slotproof::reshard::reshard(&args.entry, None, &args.to, &slots, |slot| {
-        out::line(format_args!("slot {slot}"))
+    match slotproof::reshard::reshard(&args.entry, None, &args.to, &slots, |slot, keys| {
+        out::line(format_args!("slot {slot} keys={keys}"))
     }) {
         Ok(moved) => {
             out::line(format_args!(
