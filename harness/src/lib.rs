@@ -11,3 +11,4 @@ pub mod random;
 pub mod reshard;
 pub mod resp;
 pub mod tools;
+mod watchdog;
