@@ -1,64 +1,112 @@
-//! A cluster client that follows MOVED and ASK, and says when it does not know what became of a request.
+//! A cluster client for one thread: it knows who owns which slot, follows MOVED and ASK, has patience with TRYAGAIN, CLUSTERDOWN and
+//! nodes that cannot be reached, and says of each request whether it was executed, was not, or may have been.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use slotproof_model::key_slot;
+use slotproof_model::{SLOTS, Slot, key_slot};
 
 use crate::resp::{Connection, Value};
 
-/// Redirections and refusals that one request bears.
+/// How long one request is sent from node to node, or again, before it counts as refused.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one reply is waited for.
+const REPLY_LIMIT: Duration = Duration::from_secs(20);
+/// Between two attempts, when the cluster asks for patience.
+const PAUSE: Duration = Duration::from_millis(2);
+/// The most nodes that a client keeps in mind.
+const MAX_NODES: usize = 4096;
+/// Requests on their way to one node at a time in [`Client::pipeline`].
+const MAX_IN_FLIGHT: usize = 500;
 
 /// A client of a cluster.
 #[derive(Debug)]
 pub struct Client {
-    seeds: Vec<String>,
-    /// First slot, last slot, address.
-    slots: Vec<(u16, u16, String)>,
-    connections: BTreeMap<String, Connection>,
-    /// MOVED answers it followed.
+    /// Addresses (`host:port`): the seeds first, then those that it heard of.
+    nodes: Vec<String>,
+    /// The owner of each slot, as a position in `nodes`.
+    owners: Vec<Option<usize>>,
+    connections: BTreeMap<usize, Connection>,
+    /// How often it was sent elsewhere, or had to wait.
+    pub detours: Detours,
+}
+
+/// How often clients were sent elsewhere, or had to wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detours {
+    /// MOVED answers that were followed.
     pub moved: u64,
-    /// ASK answers it followed.
+    /// ASK answers that were followed.
     pub asked: u64,
+    /// TRYAGAIN, CLUSTERDOWN, LOADING, and nodes that could not be reached.
+    pub waited: u64,
 }
 
 /// What became of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A reply of the node that serves the key; an error reply is one.
-    Value(Value),
-    /// The connection broke: it was executed, or was not, or may be still.
-    Unknown(io::Error),
+    /// It was executed, with this reply.
+    Done(Value),
+    /// It was not executed: the error of the node that serves the key, or the last one when patience ran out.
+    Refused(String),
+    /// It was sent and no reply came: it was executed, or was not, or may be still.
+    Unknown(String),
+}
+
+impl Answer {
+    /// The reply of a request that was executed.
+    ///
+    /// # Errors
+    /// What was said instead.
+    pub fn done(self) -> io::Result<Value> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Refused(e) | Self::Unknown(e) => Err(io::Error::other(e)),
+        }
+    }
+}
+
+/// A request: its key, and its words.
+pub type Request = (Vec<u8>, Vec<Vec<u8>>);
+
+/// Where a refused request goes next.
+enum Next {
+    Elsewhere { node: usize, asking: bool },
+    Later,
+    Nowhere,
 }
 
 impl Client {
-    /// A client that knows these addresses.
+    /// A client that knows these addresses (`host:port`).
+    ///
+    /// # Errors
+    /// When none of them says who owns which slot.
     pub fn new(seeds: &[String]) -> io::Result<Self> {
         let mut client = Self {
-            seeds: seeds.to_vec(),
-            slots: Vec::new(),
+            nodes: Vec::new(),
+            owners: vec![None; usize::from(SLOTS)],
             connections: BTreeMap::new(),
-            moved: 0,
-            asked: 0,
+            detours: Detours::default(),
         };
+        for seed in seeds {
+            client.number_of(seed)?;
+        }
         client.refresh()?;
         Ok(client)
     }
 
-    /// Reads the slots anew.
+    /// Asks the nodes, one after the other until one answers, who owns which slot.
+    ///
+    /// # Errors
+    /// The last node's, when none answers.
     pub fn refresh(&mut self) -> io::Result<()> {
-        let mut last = io::Error::other("no address to ask");
-        for seed in self.seeds.clone() {
-            match self.connection(&seed).and_then(|c| c.ask(&["CLUSTER", "SLOTS"])) {
-                Ok(Value::Array(ranges)) => {
-                    self.slots = ranges.iter().filter_map(range).collect();
-                    return Ok(());
-                }
-                Ok(other) => last = io::Error::other(format!("CLUSTER SLOTS: {other:?}")),
+        let mut last = io::Error::other("a client without nodes");
+        for node in 0..self.nodes.len() {
+            match self.connection(node).and_then(|c| c.ask(&["CLUSTER", "SLOTS"])) {
+                Ok(reply) => return self.take_slots(&reply),
                 Err(e) => {
-                    self.connections.remove(&seed);
+                    self.connections.remove(&node);
                     last = e;
                 }
             }
@@ -66,101 +114,146 @@ impl Client {
         Err(last)
     }
 
-    /// The address that serves a slot, as far as is known.
-    pub fn home(&self, slot: u16) -> Option<&str> {
-        self.slots
-            .iter()
-            .find(|(first, last, _)| (*first..=*last).contains(&slot))
-            .map(|(_, _, a)| a.as_str())
+    /// The address of a slot's owner, as far as is known.
+    pub fn home(&self, slot: Slot) -> Option<&str> {
+        self.owners[slot.index()].map(|node| self.nodes[node].as_str())
     }
 
-    fn connection(&mut self, address: &str) -> io::Result<&mut Connection> {
-        if !self.connections.contains_key(address) {
-            let connection = Connection::open(address, Duration::from_secs(20))?;
-            self.connections.insert(address.to_string(), connection);
-        }
-        self.connections.get_mut(address).ok_or_else(|| io::Error::other("no connection"))
-    }
-
-    /// Sends a request about `key` to where it is served.
-    pub fn call(&mut self, key: &[u8], words: &[&[u8]]) -> Answer {
-        let slot = u16::from(key_slot(key));
+    /// Executes a request about `key` wherever that key is.
+    pub fn call<A: AsRef<[u8]>>(&mut self, key: &[u8], words: &[A]) -> Answer {
+        let slot = key_slot(key).index();
         let until = Instant::now() + PATIENCE;
-        let mut at = self.home(slot).map_or_else(|| self.seeds[0].clone(), str::to_string);
-        let mut asking = false;
+        let (mut node, mut asking) = (self.owners[slot].unwrap_or(0), false);
         loop {
-            let reply = self.connection(&at).and_then(|c| {
-                if asking {
-                    c.push(&["ASKING"]);
-                }
-                c.push(words);
-                c.flush()?;
-                if asking {
-                    c.read()?;
-                }
-                c.read()
-            });
-            asking = false;
-            let error = match reply {
-                Err(e) => {
-                    self.connections.remove(&at);
-                    return Answer::Unknown(e);
-                }
-                Ok(Value::Error(error)) => error,
-                Ok(value) => return Answer::Value(value),
-            };
-            let mut parts = error.split(' ');
-            match (parts.next(), parts.nth(1)) {
-                _ if Instant::now() > until => return Answer::Value(Value::Error(error)),
-                (Some("MOVED"), Some(to)) => {
-                    self.moved += 1;
-                    at = to.to_string();
-                    self.slots.insert(0, (slot, slot, at.clone()));
-                    if self.slots.len() > 4096 {
-                        let _ = self.refresh();
+            let (error, next) = match self.connection(node) {
+                Err(e) => (e.to_string(), Next::Later),
+                Ok(connection) => match exchange(connection, words, asking) {
+                    Err(e) => {
+                        self.connections.remove(&node);
+                        return Answer::Unknown(e.to_string());
                     }
+                    Ok(Value::Error(error)) => {
+                        let next = self.next(&error, slot);
+                        (error, next)
+                    }
+                    Ok(value) => return Answer::Done(value),
+                },
+            };
+            if Instant::now() > until {
+                return Answer::Refused(error);
+            }
+            match next {
+                Next::Nowhere => return Answer::Refused(error),
+                Next::Elsewhere { node: there, asking: so } => (node, asking) = (there, so),
+                Next::Later => {
+                    self.detours.waited += 1;
+                    std::thread::park_timeout(PAUSE);
+                    // Should nobody answer, the next attempt will say so.
+                    let _ = self.refresh();
+                    (node, asking) = (self.owners[slot].unwrap_or(0), false);
                 }
-                (Some("ASK"), Some(to)) => {
-                    self.asked += 1;
-                    at = to.to_string();
-                    asking = true;
-                }
-                (Some("TRYAGAIN" | "CLUSTERDOWN" | "LOADING"), _) => {
-                    std::thread::park_timeout(Duration::from_millis(5));
-                    at = self.home(slot).map_or_else(|| self.seeds[0].clone(), str::to_string);
-                }
-                _ => return Answer::Value(Value::Error(error)),
             }
         }
     }
 
-    /// Sends many requests, in batches to each node; only for keys whose slots do not move meanwhile.
-    pub fn pipeline(&mut self, requests: &[(Vec<u8>, Vec<Vec<u8>>)]) -> io::Result<()> {
-        let mut by_node: BTreeMap<String, Vec<&Vec<Vec<u8>>>> = BTreeMap::new();
-        for (key, words) in requests {
-            let home =
-                self.home(u16::from(key_slot(key))).ok_or_else(|| io::Error::other("a slot without node"))?;
-            by_node.entry(home.to_string()).or_default().push(words);
+    /// Sends many requests, each node's in a pipeline; the replies, in the order of the requests. Only for keys whose slots do not move
+    /// meanwhile: a redirect is an error.
+    ///
+    /// # Errors
+    /// The first error reply, or the first connection that broke.
+    pub fn pipeline(&mut self, requests: &[Request]) -> io::Result<Vec<Value>> {
+        let mut of_node: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (i, (key, _)) in requests.iter().enumerate() {
+            of_node.entry(self.owners[key_slot(key).index()].unwrap_or(0)).or_default().push(i);
         }
-        for (address, all) in by_node {
-            let connection = self.connection(&address)?;
-            for batch in all.chunks(500) {
-                batch.iter().for_each(|words| connection.push(words));
+        let mut replies = vec![Value::Nil; requests.len()];
+        for (node, wanted) in of_node {
+            let connection = self.connection(node)?;
+            for batch in wanted.chunks(MAX_IN_FLIGHT) {
+                batch.iter().for_each(|&i| connection.push(&requests[i].1));
                 connection.flush()?;
-                for _ in batch {
-                    connection.read()?.ok()?;
+                for &i in batch {
+                    replies[i] = connection.read()?.ok()?;
                 }
             }
+        }
+        Ok(replies)
+    }
+
+    fn next(&mut self, error: &str, slot: usize) -> Next {
+        let mut words = error.split(' ');
+        let kind = words.next().unwrap_or_default();
+        let node = words.nth(1).and_then(|address| self.number_of(address).ok());
+        match (kind, node) {
+            ("MOVED", Some(node)) => {
+                self.detours.moved += 1;
+                self.owners[slot] = Some(node);
+                Next::Elsewhere { node, asking: false }
+            }
+            ("ASK", Some(node)) => {
+                self.detours.asked += 1;
+                Next::Elsewhere { node, asking: true }
+            }
+            ("TRYAGAIN" | "CLUSTERDOWN" | "LOADING", _) => Next::Later,
+            _ => Next::Nowhere,
+        }
+    }
+
+    fn take_slots(&mut self, reply: &Value) -> io::Result<()> {
+        let Value::Array(ranges) = reply else {
+            return Err(io::Error::other(format!("CLUSTER SLOTS: {reply:?}")));
+        };
+        self.owners.fill(None);
+        for (first, last, address) in ranges.iter().filter_map(range) {
+            let node = self.number_of(&address)?;
+            self.owners[first..=last].fill(Some(node));
         }
         Ok(())
     }
+
+    fn number_of(&mut self, address: &str) -> io::Result<usize> {
+        if let Some(node) = self.nodes.iter().position(|n| n == address) {
+            return Ok(node);
+        }
+        if self.nodes.len() >= MAX_NODES || !address.contains(':') {
+            return Err(io::Error::other(format!("{address:?}: not an address, or one too many")));
+        }
+        self.nodes.push(address.to_string());
+        Ok(self.nodes.len() - 1)
+    }
+
+    fn connection(&mut self, node: usize) -> io::Result<&mut Connection> {
+        let address = self.nodes.get(node).ok_or_else(|| io::Error::other("a client without nodes"))?;
+        match self.connections.entry(node) {
+            std::collections::btree_map::Entry::Occupied(open) => Ok(open.into_mut()),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                Ok(place.insert(Connection::open(address, REPLY_LIMIT)?))
+            }
+        }
+    }
 }
 
-fn range(value: &Value) -> Option<(u16, u16, String)> {
+/// One request and its reply; ASKING ahead of it if so.
+fn exchange<A: AsRef<[u8]>>(connection: &mut Connection, words: &[A], asking: bool) -> io::Result<Value> {
+    if asking {
+        connection.push(&["ASKING"]);
+    }
+    connection.push(words);
+    connection.flush()?;
+    if asking {
+        connection.read()?;
+    }
+    connection.read()
+}
+
+/// First and last slot and the owner's address, of one range of CLUSTER SLOTS.
+fn range(value: &Value) -> Option<(usize, usize, String)> {
     let Value::Array(parts) = value else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(owner), ..] = parts.as_slice() else {
         return None;
     };
     let [host, Value::Int(port), ..] = owner.as_slice() else { return None };
-    Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, format!("{}:{port}", host.text()?)))
+    let (first, last) = (usize::try_from(*first).ok()?, usize::try_from(*last).ok()?);
+    let sane = first <= last && last < usize::from(SLOTS);
+    sane.then_some((first, last, format!("{}:{port}", host.text()?)))
 }

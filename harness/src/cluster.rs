@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::resp::{Connection, Value};
+use crate::watchdog::{Leash, Watchdog};
 
 /// How long a fact is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +42,7 @@ pub struct Node {
     /// Its directory: nodes.conf, log, trace.
     pub dir: PathBuf,
     extra: Vec<String>,
+    leash: Leash,
     process: Option<Process>,
     lives: u32,
 }
@@ -50,6 +52,8 @@ pub struct Node {
 pub struct Cluster {
     /// In the order in which they were added.
     pub nodes: Vec<Node>,
+    /// Should this process be killed, it ends the nodes and removes the directory.
+    watchdog: Watchdog,
     dir: tempfile::TempDir,
     options: Vec<String>,
     traced: bool,
@@ -61,6 +65,7 @@ impl Cluster {
         let dir = tempfile::Builder::new().prefix("slotproof-").tempdir()?;
         Ok(Self {
             nodes: Vec::new(),
+            watchdog: Watchdog::start(Some(dir.path()))?,
             dir,
             options: options.iter().map(ToString::to_string).collect(),
             traced,
@@ -88,7 +93,9 @@ impl Cluster {
             if self.traced && matches!(program, Program::Slotproof(..)) {
                 extra.push("--trace".into());
             }
-            let mut node = Node { program: program.clone(), port, dir, extra, process: None, lives: 0 };
+            let leash = self.watchdog.leash();
+            let mut node =
+                Node { program: program.clone(), port, dir, extra, leash, process: None, lives: 0 };
             match node.start() {
                 Ok(()) => {
                     self.nodes.push(node);
@@ -230,15 +237,19 @@ impl Node {
             }
         }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.process = Some(Process(command.spawn()?));
+        let child = command.spawn()?;
+        let pid = child.id();
+        self.leash.watch(pid);
+        self.process = Some(Process(child));
         let started = Instant::now();
         loop {
-            if self.connect().and_then(|mut c| c.ask(&["PING"])).is_ok() {
+            // Somebody else may have taken the port, and answer.
+            if self.field("INFO server", "process_id").is_ok_and(|told| told == pid.to_string()) {
                 return Ok(());
             }
             let ended = self.process.as_mut().is_some_and(|p| matches!(p.0.try_wait(), Ok(Some(_))));
             if ended || started.elapsed() > PATIENCE {
-                self.process = None;
+                self.kill();
                 let log = std::fs::read_to_string(self.dir.join(format!("log-{}", self.lives)))?;
                 return Err(io::Error::other(format!(
                     "the node at port {} did not start:\n{log}",
@@ -272,10 +283,15 @@ impl Node {
 
     /// A field of CLUSTER INFO.
     pub fn info(&self, field: &str) -> io::Result<String> {
-        let text = self.ask("CLUSTER INFO")?.text().unwrap_or_default();
+        self.field("CLUSTER INFO", field)
+    }
+
+    /// A field of a reply made of `name:value` lines.
+    fn field(&self, command: &str, field: &str) -> io::Result<String> {
+        let text = self.ask(command)?.text().unwrap_or_default();
         let line = text.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':'));
         line.map(|v| v.trim().to_string())
-            .ok_or_else(|| io::Error::other(format!("CLUSTER INFO has no {field}")))
+            .ok_or_else(|| io::Error::other(format!("{command} has no {field}")))
     }
 
     /// The nodes as it sees them.
@@ -297,12 +313,15 @@ impl Node {
 
     /// Ends it at once, without notice.
     pub fn kill(&mut self) {
-        self.process = None;
+        if let Some(process) = self.process.take() {
+            self.leash.release(process.0.id());
+        }
     }
 
     /// Asks it to end (SIGTERM), and waits.
     pub fn terminate(&mut self) -> io::Result<ExitStatus> {
         let Some(mut process) = self.process.take() else { return Err(io::Error::other("it does not run")) };
+        self.leash.release(process.0.id());
         signal(process.0.id(), "TERM")?;
         let until = Instant::now() + PATIENCE;
         loop {
@@ -318,8 +337,26 @@ impl Node {
 
     /// Starts it again, in the same directory and on the same ports.
     pub fn restart(&mut self) -> io::Result<()> {
-        self.process = None;
-        self.start()
+        self.kill();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.start() {
+                // A connection of somebody else may have got its port for the moment.
+                Err(e) if e.to_string().contains("in use") && Instant::now() < until => {
+                    std::thread::park_timeout(Duration::from_millis(100));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Starts it again with another program, in the same directory and on the same ports. Redis writes no trace.
+    pub fn restart_as(&mut self, program: &Program) -> io::Result<()> {
+        self.program = program.clone();
+        if matches!(program, Program::Redis) {
+            self.extra.retain(|option| option != "--trace");
+        }
+        self.restart()
     }
 
     /// Stops its process until [`Self::resume`].
@@ -330,6 +367,12 @@ impl Node {
     /// Lets it go on.
     pub fn resume(&self) -> io::Result<()> {
         self.process.as_ref().map_or(Ok(()), |p| signal(p.0.id(), "CONT"))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

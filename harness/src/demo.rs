@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use slotproof_model::key_slot;
+
+use crate::client::Detours;
 use crate::cluster::{Cluster, Process, Program};
-use crate::load::{Load, Outcome, fill};
+use crate::history::{Verdict, check};
+use crate::load::{Load, Plan as LoadPlan, key_name};
+use crate::reshard::ranges;
+
+/// The bytes of a value.
+const VALUE_BYTES: usize = 64;
 
 /// The sizes of a run.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +42,14 @@ pub struct Story {
     pub slots_before_kill: usize,
     /// Slots that he found open, and those that he moved in his second life; keys moved in it.
     pub resumed: String,
+    /// Keys that moved with the slots that were done; those that left the slot at which the operator was killed before that are not known.
+    pub keys_moved: usize,
     /// Operations a second while the slots moved.
     pub load_rate: f64,
-    /// What the clients were told, judged.
-    pub load: Outcome,
+    /// How often clients were sent elsewhere, or had to wait.
+    pub detours: Detours,
+    /// What the clients did and saw, judged.
+    pub verdict: Verdict,
     /// The new node's slots in the end.
     pub slots_at_target: usize,
 }
@@ -50,24 +62,46 @@ pub fn run(tool: &Path, plan: Plan, mut told: impl FnMut(&str)) -> io::Result<St
     cluster.form(3)?;
     let seeds: Vec<String> = cluster.nodes[..3].iter().map(crate::cluster::Node::address).collect();
 
-    let begun = Instant::now();
-    fill(&seeds, plan.keys)?;
-    let fill_rate = f64::from(plan.keys) / begun.elapsed().as_secs_f64();
-    told(&format!("{} keys loaded", plan.keys));
-
     let target = cluster.nodes[3].id()?;
     let slots = share(plan.slots);
-    let load = Load::start(&seeds, plan.clients, plan.keys, plan.seed);
-    crate::cluster::wait_for("the load has begun", || Ok(load.done() > 1000))?;
-    let (begun, before) = (Instant::now(), load.done());
-    let slots_before_kill = first_life(tool, &seeds[0], &target, &slots, usize::from(plan.slots) / 2)?;
+    let moving = ranges(&slots).unwrap_or_default();
+    let moves = |key: &u32| moving.contains(&key_slot(key_name(*key).as_bytes()).into());
+    let load_plan = LoadPlan {
+        keys: plan.keys,
+        clients: plan.clients,
+        value_bytes: VALUE_BYTES,
+        hot: (0..plan.keys).filter(moves).collect(),
+        seed: plan.seed,
+    };
+    let load = Load::new(load_plan, seeds.clone());
+    let filled = load.fill()?;
+    let fill_rate = f64::from(plan.keys) / filled.elapsed.as_secs_f64();
+    told(&format!("{} keys loaded", plan.keys));
+
+    let running = load.start()?;
+    let busy = |more: u64| {
+        let enough = running.operations() + more;
+        crate::cluster::wait_for("operations of the load", || Ok(running.operations() >= enough))
+    };
+    busy(1000)?;
+    let (begun, before) = (Instant::now(), running.operations());
+    let (slots_before_kill, keys_before_kill) =
+        first_life(tool, &seeds[0], &target, &slots, usize::from(plan.slots) / 2)?;
     told(&format!("the operator was killed after {slots_before_kill} slots"));
-    let resumed = second_life(tool, &seeds[0], &target, &slots)?;
+    busy(1000)?;
+    let (resumed, keys_after_kill) = second_life(tool, &seeds[0], &target, &slots)?;
     let reshard_seconds = begun.elapsed().as_secs_f64();
-    let load_rate = (load.done() - before) as f64 / reshard_seconds;
+    let load_rate = (running.operations() - before) as f64 / reshard_seconds;
     told(&format!("and came back: {resumed}"));
-    let load = load.finish(&seeds)?;
+    busy(1000)?;
+    let mut record = running.finish()?;
+    if let Some(refusal) = record.refusal {
+        return Err(io::Error::other(format!("{} operations were refused: {refusal}", record.refused)));
+    }
     cluster.wait_settled()?;
+    record.operations.extend(filled.operations);
+    record.operations.extend(load.read_all()?.operations);
+    let verdict = check(record.operations);
     let owners = cluster.nodes[0].view()?;
     let of_target = owners.iter().filter(|n| n.id == target).flat_map(|n| &n.slots);
     let slots_at_target = of_target.map(|range| width(range)).sum();
@@ -80,8 +114,10 @@ pub fn run(tool: &Path, plan: Plan, mut told: impl FnMut(&str)) -> io::Result<St
         reshard_seconds,
         slots_before_kill,
         resumed,
+        keys_moved: keys_before_kill + keys_after_kill,
         load_rate,
-        load,
+        detours: record.detours,
+        verdict,
         slots_at_target,
     })
 }
@@ -110,26 +146,33 @@ fn operator(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<Proce
     Ok(Process(child))
 }
 
-/// The operator works until `enough` slots are done, and is killed.
-fn first_life(tool: &Path, entry: &str, to: &str, slots: &str, enough: usize) -> io::Result<usize> {
+/// The operator works until `enough` slots are done, and is killed. The slots that were done, and the keys in them.
+fn first_life(tool: &Path, entry: &str, to: &str, slots: &str, enough: usize) -> io::Result<(usize, usize)> {
     let mut operator = operator(tool, entry, to, slots)?;
     let out = operator.0.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
-    let mut done = 0;
+    let (mut done, mut keys) = (0, 0);
     for line in BufReader::new(out).lines() {
-        done += usize::from(line?.starts_with("slot "));
+        let line = line?;
+        done += usize::from(line.starts_with("slot "));
+        keys += keys_of(&line);
         if done >= enough {
             // In the middle of a slot, whose step depends on timing alone.
             std::thread::park_timeout(Duration::from_micros(500));
             operator.0.kill()?;
             operator.0.wait()?;
-            return Ok(done);
+            return Ok((done, keys));
         }
     }
     Err(io::Error::other(format!("the operator ended after {done} slots")))
 }
 
-/// He comes back and finishes; his last line.
-fn second_life(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<String> {
+/// What stands behind `keys=` in a line of the operator.
+fn keys_of(line: &str) -> usize {
+    line.split_once("keys=").and_then(|(_, n)| n.parse().ok()).unwrap_or(0)
+}
+
+/// He comes back and finishes; his last line, and the keys that he moved.
+fn second_life(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<(String, usize)> {
     let mut operator = operator(tool, entry, to, slots)?;
     let out = operator.0.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
     let mut last = String::new();
@@ -138,7 +181,7 @@ fn second_life(tool: &Path, entry: &str, to: &str, slots: &str) -> io::Result<St
     }
     let status = operator.0.wait()?;
     match last.strip_prefix("done ") {
-        Some(text) if status.success() => Ok(text.to_string()),
+        Some(text) if status.success() => Ok((text.to_string(), keys_of(text))),
         _ => Err(io::Error::other(format!("the operator failed: {status}, {last}"))),
     }
 }

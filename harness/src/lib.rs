@@ -7,5 +7,8 @@ pub mod conform;
 pub mod demo;
 pub mod history;
 pub mod load;
+pub mod random;
 pub mod reshard;
 pub mod resp;
+pub mod tools;
+mod watchdog;

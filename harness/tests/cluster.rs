@@ -1,22 +1,16 @@
 //! Clusters of Slotproof nodes: formed, used, resharded under load with the operator killed, restarted, replayed.
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod support;
 
-use slotproof::client::{Answer, Client};
-use slotproof::cluster::{Cluster, Node, Program};
+use std::io;
+
+use slotproof::client::Client;
+use slotproof::cluster::{Cluster, Node};
 use slotproof::conform::conform;
 use slotproof::demo::{Plan, run, traces};
 use slotproof::resp::Value;
 use slotproof_model::key_slot;
-
-fn tool() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_slotproof"))
-}
-
-fn slotproof() -> Program {
-    Program::Slotproof(PathBuf::from(tool()), vec!["node".into()])
-}
+use support::{slotproof, tool};
 
 /// Three masters that share all slots.
 fn three(options: &[&str], traced: bool) -> io::Result<Cluster> {
@@ -36,7 +30,7 @@ fn a_client_is_sent_where_its_key_is() -> io::Result<()> {
     assert_eq!(third.ask("SET foo bar")?, Value::Status("OK".into()));
     let seeds: Vec<String> = cluster.nodes.iter().map(Node::address).collect();
     let mut client = Client::new(&seeds[..1])?;
-    let Answer::Value(found) = client.call(b"foo", &[b"GET", b"foo"]) else { panic!("no answer") };
+    let found = client.call(b"foo", &[b"GET", b"foo"]).done()?;
     assert_eq!(found.text().as_deref(), Some("bar"));
     Ok(())
 }
@@ -45,7 +39,7 @@ fn a_client_is_sent_where_its_key_is() -> io::Result<()> {
 fn a_reshard_under_load_survives_its_operator_and_conforms() -> io::Result<()> {
     let plan = Plan { keys: 4000, slots: 60, clients: 4, seed: 7 };
     let story = run(tool(), plan, |_| {})?;
-    assert_eq!(story.load.violations, Vec::<String>::new(), "seed {}", plan.seed);
+    assert_eq!(story.verdict.violations, [], "seed {}", plan.seed);
     assert_eq!(story.slots_at_target, 60);
     let report = conform(&traces(&story)?).map_err(|d| io::Error::other(d.to_string()))?;
     assert_eq!(report.violations, Vec::<String>::new());
@@ -159,8 +153,14 @@ fn a_master_that_gives_away_its_last_slot_follows_the_new_owner() -> io::Result<
         (0..).map(|n| format!("k{n}")).find(|k| u16::from(key_slot(k.as_bytes())) == 5).unwrap_or_default();
     cluster.nodes[0].ask(&format!("SET {key} v"))?;
     let slots: Vec<u16> = (0..5461).collect();
-    slotproof::reshard::reshard(&cluster.nodes[0].address(), Some(&source), &target, &slots[..50], |_| {})?;
-    slotproof::reshard::reshard(&cluster.nodes[0].address(), Some(&source), &target, &slots, |_| {})?;
+    slotproof::reshard::reshard(
+        &cluster.nodes[0].address(),
+        Some(&source),
+        &target,
+        &slots[..50],
+        |_, _| {},
+    )?;
+    slotproof::reshard::reshard(&cluster.nodes[0].address(), Some(&source), &target, &slots, |_, _| {})?;
     cluster.wait_settled()?;
     let me = cluster.nodes[0].view()?.into_iter().find(|n| n.id == source);
     let me = me.ok_or_else(|| io::Error::other("it does not know itself"))?;

@@ -75,19 +75,19 @@ fn all(args: &Demo) -> Result<bool, Box<dyn std::error::Error>> {
     let tool = std::env::current_exe()?;
     let story = story(&tool, plan, |text| out::line(format_args!("   {text}")))?;
     out::line(format_args!(
-        "   loaded at {:.0} keys/s; {} slots reached the new node in {:.1} s under {:.0} operations/s",
-        story.fill_rate, story.slots_at_target, story.reshard_seconds, story.load_rate
+        "   loaded at {:.0} keys/s; {} slots with {} keys reached the new node in {:.1} s under {:.0} operations/s",
+        story.fill_rate, story.slots_at_target, story.keys_moved, story.reshard_seconds, story.load_rate
     ));
-    let load = &story.load;
+    let (verdict, detours) = (&story.verdict, story.detours);
     out::line(format_args!(
-        "   {} operations answered, {} without answer, {} MOVED and {} ASK followed",
-        load.answered, load.unknown, load.moved, load.asked
+        "   {} writes and {} deletions acknowledged, {} of unknown outcome, {} reads; {} MOVED and {} ASK followed",
+        verdict.writes, verdict.deletions, verdict.unknown, verdict.reads, detours.moved, detours.asked
     ));
-    match load.violations.as_slice() {
-        [] => out::line("   no acknowledged write is lost, no deleted key is back"),
+    match verdict.violations.as_slice() {
+        [] => out::line("   no acknowledged write is lost, no deleted key is back, no read is out of order"),
         some => some.iter().take(10).for_each(|v| out::line(format_args!("   VIOLATED: {v}"))),
     }
-    good &= load.violations.is_empty() && story.slots_at_target == usize::from(plan.slots);
+    good &= verdict.violations.is_empty() && story.slots_at_target == usize::from(plan.slots);
     out::line("3. What the nodes did, replayed through the model");
     let found = traces(&story)?;
     if let Some(keep) = &args.keep {

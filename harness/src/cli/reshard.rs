@@ -20,12 +20,12 @@ pub(crate) struct Reshard {
 }
 
 pub(crate) fn run(args: &Reshard) -> ExitCode {
-    let Some(slots) = ranges(&args.slots) else {
+    let Some(slots) = slotproof::reshard::ranges(&args.slots) else {
         out::mistake(format_args!("--slots {:?}: ranges of slots, like 0-99,200", args.slots));
         return ExitCode::from(2);
     };
-    match slotproof::reshard::reshard(&args.entry, None, &args.to, &slots, |slot| {
-        out::line(format_args!("slot {slot}"))
+    match slotproof::reshard::reshard(&args.entry, None, &args.to, &slots, |slot, keys| {
+        out::line(format_args!("slot {slot} keys={keys}"))
     }) {
         Ok(moved) => {
             out::line(format_args!(
@@ -39,17 +39,4 @@ pub(crate) fn run(args: &Reshard) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn ranges(text: &str) -> Option<Vec<u16>> {
-    let mut slots = Vec::new();
-    for range in text.split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last >= slotproof_model::SLOTS {
-            return None;
-        }
-        slots.extend(first..=last);
-    }
-    Some(slots)
 }
