@@ -1,0 +1,197 @@
+//! Claim: the abstractions of the world lose nothing. Each form is compared with the one without it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use slotproof_model::NodeState;
+use slotproof_model::check::explore::{Explorer, Verdict};
+use slotproof_model::check::scenario::{Expect, Initially, NodeSpec, OperatorSpec, Scenario};
+use slotproof_model::check::world::World;
+use slotproof_proofs::{built_in, explore};
+
+/// The nodes of all states, messages left aside.
+type Seen = HashSet<Vec<(Arc<NodeState>, u8)>>;
+
+fn node_states(scenario: Scenario) -> (Seen, usize) {
+    let world = World::new(scenario).expect("a world");
+    let (report, seen) = Explorer::new(&world).project(|s| world.node_states(s));
+    assert!(report.complete(), "explored to the end");
+    (seen, report.states)
+}
+
+/// Parked headers with `d` raised, and queues with their capacity raised, each until its set stops growing: one set.
+fn one_set(scenario: &Scenario, capacities: &[u8], ds: &[u8]) -> usize {
+    let grow = |values: &[u8], set: &dyn Fn(&mut Scenario, u8)| -> Seen {
+        let mut last = Seen::new();
+        for &v in values {
+            let mut s = scenario.clone();
+            set(&mut s, v);
+            let (seen, _) = node_states(s);
+            assert!(seen.is_superset(&last), "more room never loses a state");
+            last = seen;
+        }
+        last
+    };
+    let queued = grow(capacities, &|s, v| s.options.queues = Some(v));
+    let parked = grow(ds, &|s, v| s.d = v);
+    assert_eq!(queued.len(), parked.len());
+    assert!(queued == parked, "the same sets of node states");
+    parked.len()
+}
+
+fn node(name: &str, epoch: u64, slots: &[u16]) -> NodeSpec {
+    NodeSpec {
+        name: name.into(),
+        epoch,
+        current_epoch: None,
+        slots: slots.to_vec(),
+        knows: None,
+        replica_of: None,
+        believes: Vec::new(),
+        migrating: Vec::new(),
+        importing: Vec::new(),
+        down: false,
+        rules: None,
+    }
+}
+
+fn script(lines: &[&str]) -> OperatorSpec {
+    let script = lines.iter().map(ToString::to_string).collect();
+    OperatorSpec { script, resume: Vec::new(), goes_on: true, deaths: 0 }
+}
+
+/// A world of these nodes, and nothing that goes wrong.
+fn world_of(nodes: Vec<NodeSpec>, slots: u16) -> Scenario {
+    let mut s = built_in("gossip-collision");
+    s.nodes = nodes;
+    s.slots = slots;
+    s.expect.clear();
+    s
+}
+
+#[test]
+fn queues_and_parked_headers_two_nodes_two_links() {
+    let mut s = world_of(vec![node("A", 5, &[0]), node("R", 3, &[])], 1);
+    s.operators = vec![
+        script(&["A?: DELSLOTS 0"]),
+        script(&["R?: DELSLOTS 0", "R?: DELSLOTS 0", "R?: DELSLOTS 0", "R: BUMPEPOCH"]),
+    ];
+    let n = one_set(&s, &[1, 2], &[0, 1, 2]);
+    assert_eq!(n, QUEUES_TWO_NODES);
+}
+
+/// The prototype of these rules had 13; this core has more state (the cluster state, refused commands).
+const QUEUES_TWO_NODES: usize = 27;
+
+#[test]
+fn two_links_are_needed_to_see_a_slot_without_owner() {
+    let mut s = built_in("gossip-contend");
+    s.d = 1;
+    s.expect = [("L1".to_string(), Expect::Violated)].into();
+    assert_eq!(explore(s.clone()).violated(), ["L1"]);
+    s.options.two_links = false;
+    assert_eq!(explore(s).violated(), [""; 0], "with one link the world is clean, and the violation is lost");
+}
+
+#[test]
+fn a_header_that_may_stay_reaches_more() {
+    let mut s = world_of(vec![node("A", 5, &[0]), node("R", 3, &[])], 1);
+    s.operators = vec![
+        script(&["A?: DELSLOTS 0"]),
+        script(&["R?: DELSLOTS 0", "R?: DELSLOTS 0", "R?: DELSLOTS 0", "R: BUMPEPOCH"]),
+    ];
+    s.d = 1;
+    let (with, _) = node_states(s.clone());
+    s.options.leave_it_there = false;
+    let (without, _) = node_states(s);
+    assert!(with.is_superset(&without));
+}
+
+#[test]
+fn a_slot_that_nobody_touches_costs_nothing() {
+    let mut s = built_in("migration-resume");
+    s.d = 0;
+    let one = explore(s.clone()).report.states;
+    s.slots = 5;
+    s.nodes[2].slots = vec![3, 4];
+    assert_eq!(explore(s).report.states, one);
+}
+
+#[test]
+fn steps_looked_up_are_steps_computed() {
+    for name in ["gossip-2-reset", "migration-h12", "fd-3-crash"] {
+        let looked_up = explore(built_in(name)).report;
+        let mut s = built_in(name);
+        s.options.direct = true;
+        let computed = explore(s).report;
+        assert_eq!((looked_up.states, looked_up.generated), (computed.states, computed.generated), "{name}");
+    }
+}
+
+#[test]
+fn one_thread_and_two_find_the_same() {
+    for name in ["gossip-collision", "migration-crash", "fd-5-crash"] {
+        let world = World::new(built_in(name)).expect("a world");
+        let one = Explorer::new(&world).claims(world.claims()).run();
+        let two = Explorer::new(&world).claims(world.claims()).run_threads(2);
+        let sizes = |r: &slotproof_model::check::explore::Report<World>| (r.states, r.generated, r.depth);
+        assert_eq!(sizes(&one), sizes(&two), "{name}");
+        for property in world.scenario().expect.keys() {
+            let steps = |r: &slotproof_model::check::explore::Report<World>| {
+                r.counterexample(property).map(|c| c.path.steps.len())
+            };
+            assert_eq!(steps(&one), steps(&two), "{name}, {property}");
+        }
+    }
+}
+
+#[test]
+fn reports_about_failed_nodes_may_be_cleared() {
+    // The node states are the same, but for reports about masters with slots that are FAIL.
+    for name in ["fd-3-crash", "fd-3-cut-out"] {
+        let mut s = built_in(name);
+        s.d = 0;
+        let cleared = |options: bool| {
+            let mut s = s.clone();
+            s.options.clear_reports = options;
+            let world = World::new(s).expect("a world");
+            let bare = |s: &_| -> Vec<NodeState> {
+                world.node_states(s).into_iter().map(|(n, _)| n.without_reports_of_failed()).collect()
+            };
+            Explorer::new(&world).project(bare).1
+        };
+        assert!(cleared(true) == cleared(false), "{name}");
+    }
+}
+
+#[test]
+fn every_bound_that_can_be_hit_is_reported() {
+    let cut = |s: Scenario, bound: &str| {
+        let e = explore(s);
+        assert_eq!(e.report.verdict(), Verdict::CutOff);
+        assert!(!e.report.complete());
+        assert!(e.report.bounds.iter().any(|b| *b == bound), "{bound}: {:?}", e.report.bounds);
+    };
+    let quiet = |name: &str| {
+        let mut s = built_in(name);
+        s.expect.clear();
+        s
+    };
+    let mut s = quiet("gossip-collision");
+    s.options.epoch_capacity = 1;
+    cut(s, "epoch");
+    let mut s = quiet("gossip-contend");
+    s.d = 0;
+    s.options.link_capacity = 0;
+    cut(s, "link capacity");
+    let mut s = quiet("migration-retry");
+    s.d = 0;
+    s.clients = 0;
+    s.keys[0].exists = Initially::Yes;
+    s.operators[0].deaths = 0;
+    s.faults.lost_replies = 2;
+    cut(s, "requests astray");
+    let world = World::new(quiet("gossip-collision")).expect("a world");
+    let report = Explorer::new(&world).max_states(100).run();
+    assert_eq!(report.verdict(), Verdict::CutOff);
+}
