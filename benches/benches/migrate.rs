@@ -3,29 +3,16 @@
 //! After each run the final ownership must be what the model's own step says, run over the same script, and every key must be at the target.
 #![allow(missing_docs)]
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use slotproof::cluster::{Cluster, Program};
 use slotproof::resp::{Connection, Value};
-use slotproof_model::{
-    Command, Config, Dice, Effects, Input, NoKeys, NodeState, Slot, nodes_conf,
-};
+use slotproof_model::{Command, Config, Dice, Effects, Input, NoKeys, NodeState, Slot, nodes_conf};
 
 /// All keys have this hash tag, and so this slot.
 const TAG: &str = "{bench}";
-
-fn node_binary() -> PathBuf {
-    let mut path = std::env::current_exe().expect("a bench has a path");
-    while path.pop() {
-        let tool = path.join("slotproof");
-        if tool.is_file() {
-            return tool;
-        }
-    }
-    panic!("build the tool first: cargo build --release -p slotproof");
-}
 
 struct Pair {
     cluster: Cluster,
@@ -36,7 +23,8 @@ struct Pair {
 
 impl Pair {
     fn start() -> Self {
-        let program = Program::Slotproof(node_binary(), vec!["node".into()]);
+        let program =
+            Program::Slotproof(std::env::current_exe().expect("a bench has a path"), vec!["node".into()]);
         let cluster = Cluster::start(2, &program, &[], false).expect("two nodes");
         cluster.form(2).expect("a cluster");
         let connect = |i: usize| cluster.nodes[i].connect().expect("a connection");
@@ -83,7 +71,12 @@ impl Pair {
             let words = ["SETSLOT", &slot, word, node];
             let args: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
             let command = Command::parse(&args, &config.rules).expect("a command");
-            predicted[at].step(&config, Input::Command { command, dice: Dice::Least }, &NoKeys, &mut Effects::new());
+            predicted[at].step(
+                &config,
+                Input::Command { command, dice: Dice::Least },
+                &NoKeys,
+                &mut Effects::new(),
+            );
             pair.at[at].ask(&["CLUSTER", words[0], words[1], words[2], words[3]]).expect("OK");
         };
         before.into_iter().for_each(|step| setslot(self, step));
@@ -100,7 +93,11 @@ impl Pair {
             let owner = state.owner(Slot::new(self.slot)).map(|p| p.id.to_string());
             assert_eq!(owner.as_deref(), Some(&*target), "the model's owner at node {i}");
             let real = self.state(i, &config);
-            assert_eq!(real.owner(Slot::new(self.slot)).map(|p| p.id.to_string()), owner, "the real owner at node {i}");
+            assert_eq!(
+                real.owner(Slot::new(self.slot)).map(|p| p.id.to_string()),
+                owner,
+                "the real owner at node {i}"
+            );
         }
         for (i, want) in [(from, 0), (to, n)] {
             let count = self.at[i].ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot]).expect("a count");
@@ -127,4 +124,13 @@ fn benches(c: &mut Criterion) {
 }
 
 criterion_group!(migrate, benches);
-criterion_main!(migrate);
+/// The benchmark is its own nodes: started with `node` it is a server.
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|a| a == "node") {
+        return slotproof_node::run(&args[1..]);
+    }
+    migrate();
+    Criterion::default().configure_from_args().final_summary();
+    ExitCode::SUCCESS
+}
