@@ -146,17 +146,44 @@ impl SlotSet {
         })
     }
 
-    /// The maximal runs `(first, last)` of neighbouring slots, ascending, both ends included.
+    /// The maximal runs `(first, last)` of neighbouring slots, ascending, both ends included. Takes a word at a time: a heartbeat of a
+    /// node with thousands of slots costs what its runs cost.
     pub fn ranges(&self) -> impl Iterator<Item = (Slot, Slot)> + '_ {
-        let mut slots = self.iter().peekable();
+        let mut at = 0;
         core::iter::from_fn(move || {
-            let first = slots.next()?;
-            let mut last = first;
-            while let Some(next) = slots.next_if(|s| s.0 == last.0 + 1) {
-                last = next;
-            }
-            Some((first, last))
+            let first = self.seek(at, true)?;
+            let end = self.seek(first, false).unwrap_or(self.words.len() * 64);
+            at = end;
+            Some((Slot(first as u16), Slot((end - 1) as u16)))
         })
+    }
+
+    /// The first position from `from` on that is in the set (`present`), or that is not.
+    fn seek(&self, from: usize, present: bool) -> Option<usize> {
+        let look = |i: usize| if present { self.words[i] } else { !self.words[i] };
+        let mut i = from / 64;
+        if i >= self.words.len() {
+            return None;
+        }
+        let mut word = look(i) & (u64::MAX << (from % 64));
+        while word == 0 {
+            i += 1;
+            if i == self.words.len() {
+                return None;
+            }
+            word = look(i);
+        }
+        Some(i * 64 + word.trailing_zeros() as usize)
+    }
+
+    /// Adds the slots from `first` to `last`, both included.
+    #[cfg(feature = "serde")]
+    fn insert_run(&mut self, first: usize, last: usize) {
+        for i in first / 64..=last / 64 {
+            let from = if i == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
+            let to = if i == last / 64 { u64::MAX >> (63 - last % 64) } else { u64::MAX };
+            self.words[i] |= from & to;
+        }
     }
 }
 
@@ -193,8 +220,8 @@ impl<'de> serde::Deserialize<'de> for SlotSet {
             if last.index() / 64 >= usize::from(words) {
                 return Err(D::Error::custom("a slot beyond the capacity of its set"));
             }
-            for s in first.0..=last.0 {
-                set.insert(Slot(s));
+            if first <= last {
+                set.insert_run(first.index(), last.index());
             }
         }
         Ok(set)
@@ -218,6 +245,17 @@ mod tests {
     }
 
     quickcheck::quickcheck! {
+        fn runs_are_maximal_and_cover_the_set(slots: Vec<(u16, u8)>) -> bool {
+            let mut set = SlotSet::new(SLOTS);
+            for (first, len) in slots {
+                let first = first % SLOTS;
+                (first..(first + u16::from(len)).min(SLOTS)).for_each(|s| { set.insert(Slot(s)); });
+            }
+            let runs: Vec<(Slot, Slot)> = set.ranges().collect();
+            let listed: Vec<Slot> = runs.iter().flat_map(|(a, b)| (a.0..=b.0).map(Slot)).collect();
+            runs.windows(2).all(|w| w[0].1.0 + 1 < w[1].0.0) && listed == set.iter().collect::<Vec<_>>()
+        }
+
         fn a_set_is_its_slots_ascending(slots: Vec<u16>) -> bool {
             let mut set = SlotSet::new(SLOTS);
             let mut want: Vec<u16> = slots.iter().map(|s| s % SLOTS).collect();
