@@ -33,7 +33,12 @@ const LEDGER: [Row; 20] = [
 ];
 
 /// Minutes each: greater bounds, and the scenario that is only run here.
-const SLOW: [Row; 2] = [("fd-3-pause", 1, 2_520_754, 25, ""), ("migration-resume", 2, 3_919_198, 27, "")];
+const SLOW: [Row; 4] = [
+    ("fd-3-pause", 1, 2_520_754, 25, ""),
+    ("migration-resume", 2, 3_919_198, 27, ""),
+    ("migration-no-replace", 1, 7_640_745, 31, "S7 S8"),
+    ("migration-retry", 1, 8_595_220, 31, "S6 S7 S8"),
+];
 
 /// Scenarios that are run by hand (`slotproof check fd-5-2-crashes`): 12,139,957 states, six and a half minutes.
 const BY_HAND: [&str; 1] = ["fd-5-2-crashes"];
