@@ -79,12 +79,14 @@ fn s6_when_the_keys_go_too_early() {
 }
 
 #[test]
-fn s6_when_set_slot_node_does_not_ask_for_keys() {
+fn s6_and_l1_when_set_slot_node_does_not_ask_for_keys() {
     let mut s = migration();
     s.operators[0].script = vec!["A: SETSLOT 1 MIGRATING B".into(), "A?: SETSLOT 1 NODE B".into()];
     s.keys[0].exists = Initially::Yes;
     s.clients = 0;
     caught(&s, Fault::SetSlotNodeIgnoresKeys, "S6");
+    // The source lets go, and the target does not know: nobody claims the slot.
+    caught(&s, Fault::SetSlotNodeIgnoresKeys, "L1");
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn s10_when_any_claim_takes_a_slot() {
 }
 
 #[test]
-fn l1_when_a_rebound_slot_is_lost() {
+fn l2_when_a_rebound_slot_is_lost() {
     let mut s = migration();
     s.clients = 0;
     s.operators[0].script.truncate(4);
