@@ -3,7 +3,7 @@
 use crate::config::Keyspace;
 use crate::effect::Effect;
 use crate::input::{Delay, Timer};
-use crate::state::{NO_OWNER, NodeState, Rejoin};
+use crate::state::{NodeState, Rejoin};
 use crate::step::Step;
 
 impl NodeState {
@@ -55,6 +55,8 @@ impl NodeState {
 
     /// Each slot has an owner that is not FAIL.
     fn covered(&self) -> bool {
-        !self.owners.contains(&NO_OWNER) && !self.peers.iter().any(|p| p.slot_count > 0 && p.is_fail())
+        let owned: usize =
+            self.peers.iter().filter(|p| !p.is_fail()).map(|p| usize::from(p.slot_count)).sum();
+        owned == self.owners.len()
     }
 }

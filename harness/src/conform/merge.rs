@@ -137,19 +137,19 @@ pub fn conform(paths: &[PathBuf]) -> Result<Report, Box<Difference>> {
 
 /// The lane whose next record comes first, of those that may go on.
 fn next_lane(lanes: &[Lane], sent: &HashMap<(NodeId, u64), i64>) -> Result<Option<usize>, Box<Difference>> {
-    let mut order: Vec<usize> = (0..lanes.len()).filter(|&i| lanes[i].next.is_some()).collect();
-    order.sort_by_key(|&i| lanes[i].time());
-    let Some(&first) = order.first() else { return Ok(None) };
+    let open = || (0..lanes.len()).filter(|&i| lanes[i].next.is_some());
     let waits = |i: &usize| match lanes[*i].next.as_ref().map(|r| &r.what) {
         Some(Event::Received { from, frame, .. }) => {
             sent.get(&(*from, *frame)).copied().unwrap_or(0) <= 0 && sender_goes_on(lanes, from)
         }
         _ => false,
     };
-    match order.iter().find(|i| !waits(i)) {
-        Some(&i) => Ok(Some(i)),
-        None => {
-            Err(lanes[first].replay.difference("a frame was received that its peer never sent", None, None))
+    let earliest = |lanes_left: &mut dyn Iterator<Item = usize>| lanes_left.min_by_key(|&i| lanes[i].time());
+    match (earliest(&mut open().filter(|i| !waits(i))), earliest(&mut open())) {
+        (Some(next), _) => Ok(Some(next)),
+        (None, None) => Ok(None),
+        (None, Some(stuck)) => {
+            Err(lanes[stuck].replay.difference("a frame was received that its peer never sent", None, None))
         }
     }
 }

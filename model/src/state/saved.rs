@@ -71,7 +71,13 @@ impl NodeState {
             last_vote_epoch: self.last_vote_epoch,
             nodes,
             migrating: self.migrating.clone(),
-            importing: self.importing.clone(),
+            // The file has one of the two for a slot (cluster.c `clusterGenNodeDescription`).
+            importing: self
+                .importing
+                .iter()
+                .filter(|(s, _)| !self.migrating.contains_key(s))
+                .map(|(s, n)| (*s, *n))
+                .collect(),
         }
     }
 

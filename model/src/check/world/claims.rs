@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::explore::{Claim, StepKind};
+use super::super::explore::Claim;
 use super::super::properties::{self as named, Cluster, Copy, KeyView, NodeStep, NodeView, Violation};
 use super::contents::{Facts, In, Outcome};
 use super::links::{is_reply, source, target};
@@ -40,15 +40,11 @@ impl World {
             }));
         }
         let judge: fn(&Self, &WorldState, &Step, &WorldState) -> bool = match name {
-            "S4" => {
-                |w, from, step, to| w.each_node(from, step, to, |s, _| named::s4_epoch_monotone(s)).is_none()
-            }
+            "S4" => |w, from, step, to| w.each_node(from, step, to, named::s4_epoch_monotone).is_none(),
             "S5" => |w, from, step, to| {
-                w.each_node(from, step, to, |s, _| named::s5_fail_quorum(s, |_, _| false)).is_none()
+                w.each_node(from, step, to, |s| named::s5_fail_quorum(s, |_, _| false)).is_none()
             },
-            "S9" => |w, from, step, to| {
-                w.each_node(from, step, to, |s, _| named::s9_no_stale_owner_serve(s)).is_none()
-            },
+            "S9" => |w, from, step, to| w.each_node(from, step, to, named::s9_no_stale_owner_serve).is_none(),
             "S10" => |w, from, step, to| w.s10(from, step, to).is_none(),
             _ => return None,
         };
@@ -65,9 +61,9 @@ impl World {
     /// What is wrong with a step by a property that is asked of steps; for people.
     pub fn step_complaint(&self, name: &str, from: &WorldState, step: &Step, to: &WorldState) -> Violation {
         match name {
-            "S4" => self.each_node(from, step, to, |s, _| named::s4_epoch_monotone(s)),
-            "S5" => self.each_node(from, step, to, |s, _| named::s5_fail_quorum(s, |_, _| false)),
-            "S9" => self.each_node(from, step, to, |s, _| named::s9_no_stale_owner_serve(s)),
+            "S4" => self.each_node(from, step, to, named::s4_epoch_monotone),
+            "S5" => self.each_node(from, step, to, |s| named::s5_fail_quorum(s, |_, _| false)),
+            "S9" => self.each_node(from, step, to, named::s9_no_stale_owner_serve),
             "S10" => self.s10(from, step, to),
             _ => None,
         }
@@ -109,7 +105,7 @@ impl World {
         from: &WorldState,
         step: &Step,
         to: &WorldState,
-        judge: impl Fn(&NodeStep<'_>, &Outcome) -> Violation,
+        judge: impl Fn(&NodeStep<'_>) -> Violation,
     ) -> Violation {
         let changed = (0..self.shape.nodes).any(|i| from.nodes[i].state != to.nodes[i].state);
         if !changed {
@@ -117,15 +113,24 @@ impl World {
         }
         let (at, before, outcome) = self.outcome_of(from, to, step.what)?;
         let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
-        let node = NodeStep {
+        judge(&self.node_step(at, &before, &after, &outcome))
+    }
+
+    fn node_step<'a>(
+        &'a self,
+        at: usize,
+        before: &'a Facts,
+        after: &'a Facts,
+        outcome: &'a Outcome,
+    ) -> NodeStep<'a> {
+        NodeStep {
             name: &self.scenario.nodes[at].name,
             config: &self.contents.configs[at],
             before: &before.state,
             input: outcome.input.as_ref(),
             after: &after.state,
             effects: &outcome.effects,
-        };
-        judge(&node, &outcome)
+        }
     }
 
     fn s10(&self, from: &WorldState, step: &Step, to: &WorldState) -> Violation {
@@ -137,14 +142,7 @@ impl World {
             return None;
         }
         let (before, after) = (self.contents.facts(from.nodes[at].state), self.contents.facts(outcome.to));
-        let node = NodeStep {
-            name: &self.scenario.nodes[at].name,
-            config: &self.contents.configs[at],
-            before: &before.state,
-            input: outcome.input.as_ref(),
-            after: &after.state,
-            effects: &outcome.effects,
-        };
+        let node = self.node_step(at, &before, &after, &outcome);
         self.with_cluster(from, |a| {
             self.with_cluster(to, |b| named::s10_delete_only_if_handed_over(&node, a, b, at))
         })
@@ -197,11 +195,6 @@ impl World {
         let mask = if restarted { to.key_mask(at) } else { s.key_mask(at) };
         let before = s.nodes[at].state;
         Some((at, before, self.contents.step(at, before, mask, input)))
-    }
-
-    /// The kind of a step that a world takes nowhere; for tests of the classification.
-    pub fn kinds(&self, s: &WorldState) -> Vec<(String, StepKind)> {
-        self.expand(s).iter().map(|(step, t)| (self.tell(s, step.what), t.kind)).collect()
     }
 
     /// The sender of a link and its receiver, by name.
