@@ -84,12 +84,10 @@ impl NodeState {
         header: &Header,
         cx: &mut Step<'_, impl Keyspace>,
     ) {
-        let owner = header.slots.iter().filter(|s| s.index() < self.owners.len()).find_map(|slot| {
-            let owner = self.owner(slot)?;
-            let newer =
-                owner.id != sender && !self.unclaimed(slot) && owner.config_epoch > header.config_epoch;
-            newer.then_some(owner)
-        });
+        let Some(recorded) = self.peer(&sender).map(|p| &p.slots) else { return };
+        let others = header.slots.iter_beyond(recorded).filter(|s| s.index() < self.owners.len());
+        let mut owners = others.filter(|s| !self.unclaimed(*s)).filter_map(|s| self.owner(s));
+        let owner = owners.find(|o| o.config_epoch > header.config_epoch);
         let Some(owner) = owner else { return };
         let mut slots = owner.slots.clone();
         for slot in self.not_claiming.iter() {

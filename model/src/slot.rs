@@ -67,9 +67,19 @@ impl fmt::Debug for Slot {
 
 /// A set of slots: a bitmap of 64-bit words, slot `s` at bit `s % 64` of word `s / 64`. Its capacity is
 /// fixed when it is made: 16384 on the wire, fewer in a small world. Sets of one cluster have one capacity.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotSet {
     words: Box<[u64]>,
+}
+
+impl Clone for SlotSet {
+    fn clone(&self) -> Self {
+        Self { words: self.words.clone() }
+    }
+
+    fn clone_from(&mut self, from: &Self) {
+        self.words.clone_from(&from.words);
+    }
 }
 
 impl SlotSet {

@@ -264,9 +264,12 @@ impl<R: Read> TraceReader<R> {
         if len > MAX_RECORD {
             return Err(self.error(format!("a length of {len} bytes: damaged")));
         }
-        let mut bytes = Vec::new();
-        let want = len as u64;
-        (&mut self.input).take(want).read_to_end(&mut bytes).map_err(|e| self.error(e.to_string()))?;
+        // Memory comes with the bytes that are there, not on the word of a length.
+        let mut bytes = vec![0; len.min(64 << 10)];
+        let got = read_some(&mut self.input, &mut bytes).map_err(|e| self.error(e.to_string()))?;
+        bytes.truncate(got);
+        let rest = (len - got) as u64;
+        (&mut self.input).take(rest).read_to_end(&mut bytes).map_err(|e| self.error(e.to_string()))?;
         if bytes.len() < len {
             return Err(self.error("the file ends inside a record"));
         }

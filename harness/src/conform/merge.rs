@@ -145,10 +145,12 @@ fn next_lane(lanes: &[Lane], sent: &HashMap<(NodeId, u64), i64>) -> Result<Optio
         _ => false,
     };
     let earliest = |lanes_left: &mut dyn Iterator<Item = usize>| lanes_left.min_by_key(|&i| lanes[i].time());
-    match (earliest(&mut open().filter(|i| !waits(i))), earliest(&mut open())) {
-        (Some(next), _) => Ok(Some(next)),
-        (None, None) => Ok(None),
-        (None, Some(stuck)) => {
+    if let Some(next) = earliest(&mut open().filter(|i| !waits(i))) {
+        return Ok(Some(next));
+    }
+    match earliest(&mut open()) {
+        None => Ok(None),
+        Some(stuck) => {
             Err(lanes[stuck].replay.difference("a frame was received that its peer never sent", None, None))
         }
     }
