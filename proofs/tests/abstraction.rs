@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use slotproof_model::NodeState;
 use slotproof_model::check::explore::{Explorer, Verdict};
-use slotproof_model::check::scenario::{Expect, Initially, NodeSpec, OperatorSpec, Scenario};
+use slotproof_model::check::scenario::{Belief, Expect, Initially, NodeSpec, OperatorSpec, Scenario};
 use slotproof_model::check::world::World;
+use slotproof_model::{NodeState, Todo};
 use slotproof_proofs::{built_in, explore};
 
 /// The nodes of all states, messages left aside.
@@ -83,6 +83,94 @@ fn queues_and_parked_headers_two_nodes_two_links() {
 /// The prototype of these rules had 13; this core has more state (the cluster state, refused commands).
 const QUEUES_TWO_NODES: usize = 27;
 
+/// As [`one_set`], for worlds in which messages that answer old headers can pile up without end: a capacity of links is raised too, and what is
+/// compared is where the sets stop growing.
+fn one_set_within_capacities(scenario: &Scenario, queues: &[u8], parked: &[(u8, u8)]) -> usize {
+    let explored = |s: Scenario| {
+        let world = World::new(s).expect("a world");
+        let (report, seen) = Explorer::new(&world).project(|s| world.node_states(s));
+        assert!(report.bounds.iter().all(|b| *b == "link capacity"), "{:?}", report.bounds);
+        seen
+    };
+    let mut last = [Seen::new(), Seen::new()];
+    let mut grows = [true, true];
+    let mut raise = |form: usize, s: Scenario| {
+        let seen = explored(s);
+        assert!(seen.is_superset(&last[form]), "more room never loses a state");
+        grows[form] = seen.len() > last[form].len();
+        last[form] = seen;
+    };
+    for &capacity in queues {
+        let mut s = scenario.clone();
+        s.options.queues = Some(capacity);
+        s.options.link_capacity = capacity;
+        raise(0, s);
+    }
+    for &(d, capacity) in parked {
+        let mut s = scenario.clone();
+        s.d = d;
+        s.options.link_capacity = capacity;
+        raise(1, s);
+    }
+    let saturated = |form: usize, raised: usize| raised == 1 || !grows[form];
+    assert!(
+        saturated(0, queues.len()) && saturated(1, parked.len()),
+        "each form was raised until its set stopped growing"
+    );
+    let [queued, parked] = last;
+    assert!(queued == parked, "the same sets of node states: {} and {}", queued.len(), parked.len());
+    parked.len()
+}
+
+/// R claims a slot that A records as a dead node's at a greater epoch, so that A answers R's headers with an UPDATE.
+fn update_world() -> Scenario {
+    let mut r = node("R", 3, &[0, 1]);
+    r.believes = vec![belief("Q", &[])];
+    let mut a = node("A", 5, &[2]);
+    a.believes = vec![belief("R", &[1])];
+    a.importing = vec![(0, "Q".into())];
+    let mut q = node("Q", 10, &[0]);
+    q.down = true;
+    let mut nodes = vec![r, a, q];
+    nodes.iter_mut().for_each(|n| n.current_epoch = Some(10));
+    let mut s = world_of(nodes, 3);
+    s.options.patient = true;
+    s.options.gossip = false;
+    s.operators = vec![script(&["R?: BUMPEPOCH", "R?: DELSLOTS 0"]), script(&["A?: SETSLOT 0 NODE A"])];
+    s
+}
+
+fn belief(of: &str, slots: &[u16]) -> Belief {
+    Belief { node: of.into(), epoch: None, slots: Some(slots.to_vec()), flag: None }
+}
+
+#[test]
+fn queues_and_parked_headers_with_update_messages() {
+    let n = one_set_within_capacities(&update_world(), &[1, 2], &[(0, 2), (1, 2), (1, 3), (2, 3)]);
+    assert_eq!(n, QUEUES_UPDATE);
+}
+
+/// The prototype of these rules had 85.
+const QUEUES_UPDATE: usize = 45;
+
+/// Two of three masters claim a slot that nobody had, all at epoch 0, one link for each ordered pair.
+fn contended_on_one_link() -> Scenario {
+    let mut s = built_in("gossip-contend");
+    s.expect.clear();
+    s.options.two_links = false;
+    s.options.gossip = false;
+    s
+}
+
+#[test]
+fn queues_and_parked_headers_three_masters_one_link() {
+    let n = one_set_within_capacities(&contended_on_one_link(), &[1], &[(0, 2), (1, 2), (1, 3)]);
+    assert_eq!(n, QUEUES_THREE_MASTERS);
+}
+
+/// As many as the prototype of these rules had. One message a link is the capacity that is asked for: two are too many states.
+const QUEUES_THREE_MASTERS: usize = 234;
+
 #[test]
 fn two_links_are_needed_to_see_a_slot_without_owner() {
     let mut s = built_in("gossip-contend");
@@ -142,6 +230,85 @@ fn one_thread_and_two_find_the_same() {
             };
             assert_eq!(steps(&one), steps(&two), "{name}, {property}");
         }
+    }
+}
+
+/// The same sets of node states with an option and without it.
+fn same_sets(name: &str, d: u8, change: impl Fn(&mut Scenario, bool)) {
+    let [with, without] = [true, false].map(|on| {
+        let mut s = built_in(name);
+        s.d = d;
+        change(&mut s, on);
+        node_states(s)
+    });
+    assert!(with.0 == without.0, "{name} at d={d}: {} and {} node states", with.0.len(), without.0.len());
+}
+
+#[test]
+fn a_fail_need_not_reach_its_subject() {
+    let change = |s: &mut Scenario, left_out: bool| s.options.fail_to_subject = !left_out;
+    for name in ["fd-3-crash", "fd-3-cut-in", "fd-3-cut-out", "fd-3-early"] {
+        same_sets(name, 1, change);
+    }
+    for name in ["fd-3-pause", "fd-3-crash-pause", "fd-5-crash"] {
+        same_sets(name, 0, change);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_fail_need_not_reach_its_subject_in_the_greatest_world() {
+    same_sets("fd-3-pause", 1, |s, left_out| s.options.fail_to_subject = !left_out);
+}
+
+#[test]
+fn an_update_may_be_settled_at_once_where_masters_contend() {
+    same_sets("gossip-contend", 1, |s, at_once| s.options.update_at_once = at_once);
+    // Not in general: with no old header to meet the UPDATE again, what it would do later is lost.
+    let [with, without] = [true, false].map(|at_once| {
+        let mut s = built_in("gossip-contend");
+        s.d = 0;
+        s.options.update_at_once = at_once;
+        node_states(s).0
+    });
+    assert_eq!((with.len(), without.len()), (210, 224));
+    assert!(with.is_subset(&without));
+}
+
+#[test]
+fn larger_sets_of_gossip_are_repeated_deliveries() {
+    let change = |s: &mut Scenario, sets: bool| {
+        s.options.gossip_sets = sets;
+        s.faults.resets = 0;
+    };
+    same_sets("gossip-3-chain", 0, change);
+    same_sets("fd-3-cut-out", 1, change);
+    same_sets("fd-5-crash", 0, change);
+}
+
+#[test]
+fn one_representative_of_slots_and_two() {
+    // Both masters claim slots 3 and 4: always together.
+    let one = built_in("gossip-contend");
+    let mut two = one.clone();
+    two.slots = 5;
+    two.nodes[0].slots.push(4);
+    two.nodes[1].slots.push(4);
+    let (one, two) = (explore(one), explore(two));
+    assert_eq!((one.report.states, one.report.depth), (two.report.states, two.report.depth));
+    assert_eq!(one.violated(), two.violated());
+}
+
+#[test]
+fn work_before_sleep_hides_no_settled_state() {
+    for name in ["gossip-collision", "gossip-2", "migration-h12", "fd-3-crash"] {
+        let whole = node_states(built_in(name)).0;
+        let mut s = built_in(name);
+        s.options.split_before_sleep = true;
+        let (split, _) = node_states(s);
+        let settled: Seen =
+            split.iter().filter(|t| t.iter().all(|(n, _)| n.todo() == Todo::default())).cloned().collect();
+        assert!(settled == whole, "{name}: no more and no less than what whole steps reach");
     }
 }
 

@@ -234,6 +234,13 @@ pub struct Options {
     pub patient: bool,
     /// Reports about a master with slots that is FAIL are forgotten (a test compares).
     pub clear_reports: bool,
+    /// A FAIL is sent to the node that it is about too, as Redis does. That node ignores it, so it may be left out (a test compares).
+    pub fail_to_subject: bool,
+    /// An UPDATE is settled in the step that provokes it, applied or dropped, if its receiver runs and the link is open and empty (a test
+    /// compares).
+    pub update_at_once: bool,
+    /// A heartbeat names any set of the nodes that gossip may pick, instead of none or one (a test compares).
+    pub gossip_sets: bool,
     /// `cluster-allow-replica-migration`.
     pub allow_replica_migration: bool,
     /// `cluster-require-full-coverage`.
@@ -253,6 +260,9 @@ impl Default for Options {
             direct: false,
             patient: false,
             clear_reports: false,
+            fail_to_subject: true,
+            update_at_once: false,
+            gossip_sets: false,
             allow_replica_migration: true,
             require_full_coverage: true,
         }
@@ -477,6 +487,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("gossip-3-chain"),
     built_in!("gossip-collision"),
     built_in!("gossip-contend"),
+    built_in!("gossip-contend-2"),
     built_in!("fd-3-crash"),
     built_in!("fd-3-pause"),
     built_in!("fd-3-cut-out"),

@@ -114,6 +114,28 @@ impl World {
         let (at, before, outcome) = self.outcome_of(from, to, step.what)?;
         let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
         judge(&self.node_step(at, &before, &after, &outcome))
+            .or_else(|| self.each_updated(from, to, at, &outcome, judge))
+    }
+
+    /// Judges the nodes for which an UPDATE was settled in the step of another.
+    fn each_updated(
+        &self,
+        from: &WorldState,
+        to: &WorldState,
+        at: usize,
+        outcome: &Outcome,
+        judge: impl Fn(&NodeStep<'_>) -> Violation,
+    ) -> Violation {
+        outcome.sent.iter().find_map(|sent| {
+            let (there, id) = self.settled_at_once(from, at, *sent)?;
+            let before = from.nodes[there].state;
+            let answer = self.contents.step(there, before, from.key_mask(there), In::Shot(id));
+            if answer.to == before || answer.to != to.nodes[there].state {
+                return None;
+            }
+            let (before, after) = (self.contents.facts(before), self.contents.facts(answer.to));
+            judge(&self.node_step(there, &before, &after, &answer))
+        })
     }
 
     fn node_step<'a>(

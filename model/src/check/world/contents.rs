@@ -75,7 +75,7 @@ pub(super) struct HeaderContent {
 /// A step of a node, as a small key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum In {
-    /// A heartbeat with this header; `pick` 255 is none.
+    /// A heartbeat with this header; `pick` 255 is none, else an entry, or with `gossip_sets` a set of them.
     Header { header: u32, reply: bool, pick: u8, expired: bool },
     /// FAIL or UPDATE.
     Shot(u32),
@@ -152,6 +152,7 @@ pub(super) struct Contents {
     pub(super) commands: Vec<Command>,
     epoch_capacity: u64,
     gossip: bool,
+    gossip_sets: bool,
     direct: bool,
     clear_reports: bool,
     nodes: RwLock<Nodes>,
@@ -170,6 +171,7 @@ impl Contents {
             commands: Vec::new(),
             epoch_capacity: scenario.options.epoch_capacity,
             gossip: scenario.options.gossip,
+            gossip_sets: scenario.options.gossip_sets,
             direct: scenario.options.direct,
             clear_reports: scenario.options.clear_reports,
             nodes: RwLock::default(),
@@ -287,17 +289,31 @@ impl Contents {
         reply: bool,
         from: usize,
     ) -> Beats {
-        let picks = self.headers.get(header).picks.len() as u8;
+        let candidates = self.headers.get(header).picks.len() as u8;
+        let picks = if self.gossip_sets {
+            (1..1 << candidates).collect::<Vec<u8>>()
+        } else {
+            (0..candidates).collect()
+        };
         let held = reply && self.facts(state).held_fail >> from & 1 == 1;
         let expired: &[bool] = if held { &[false, true] } else { &[true] };
         let mut beats = Vec::new();
-        for pick in std::iter::once(255).chain(0..picks) {
+        for pick in std::iter::once(255).chain(picks) {
             for &expired in expired {
                 let input = In::Header { header, reply, pick, expired };
                 beats.push((pick, expired, self.step(at, state, mask, input)));
             }
         }
         beats
+    }
+
+    /// Whether a heartbeat's pick names the candidate at this position.
+    pub(super) fn is_picked(&self, pick: u8, candidate: usize) -> bool {
+        if self.gossip_sets {
+            pick != 255 && pick >> candidate & 1 == 1
+        } else {
+            usize::from(pick) == candidate
+        }
     }
 
     fn compute(&self, at: usize, state: u32, mask: u8, key: In) -> Outcome {
@@ -386,8 +402,8 @@ impl Contents {
             In::Header { header, reply, pick, expired } => {
                 let content = self.headers.get(header);
                 let sender = content.header.sender;
-                let mut gossip: Vec<GossipEntry> =
-                    content.picks.get(usize::from(pick)).cloned().into_iter().collect();
+                let picked = content.picks.iter().enumerate().filter(|(n, _)| self.is_picked(pick, *n));
+                let mut gossip: Vec<GossipEntry> = picked.map(|(_, entry)| entry.clone()).collect();
                 gossip.extend(content.always.iter().cloned());
                 let kind = if reply { Heartbeat::Pong } else { Heartbeat::Ping };
                 let body = Body::Heartbeat { kind, gossip, hostname: None };

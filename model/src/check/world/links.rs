@@ -252,6 +252,9 @@ impl World {
                 Sent::Answer { to, id, placeholder } => (to, true, What::Answer(id, placeholder)),
             };
             let to = usize::from(to);
+            if !self.scenario.options.fail_to_subject && self.is_about(what, to) {
+                continue;
+            }
             // Nobody is there: there is no connection, and the message is not sent.
             if to >= self.shape.nodes || !matches!(next.nodes[to].life, Life::Up | Life::Paused) {
                 continue;
@@ -262,6 +265,26 @@ impl World {
             items.push(Item { link: l, what, twice: false });
         }
         (items, full)
+    }
+
+    /// Whether it is a FAIL about this node.
+    fn is_about(&self, what: What, node: usize) -> bool {
+        match what {
+            What::Shot(id) => {
+                matches!(self.contents.shots.get(id).body, Body::Fail(who) if who == super::node_id(node))
+            }
+            _ => false,
+        }
+    }
+
+    /// The UPDATE that is settled in the step that provokes it: its receiver and number.
+    pub(super) fn settled_at_once(&self, next: &WorldState, from: usize, sent: Sent) -> Option<(usize, u32)> {
+        let Sent::Shot { to, id } = sent else { return None };
+        let (to, l) = (usize::from(to), link(from, usize::from(to), false));
+        let update = matches!(self.contents.shots.get(id).body, Body::Update { .. });
+        let idle =
+            to < self.shape.nodes && next.runs(to) && self.link_open(next, l) && next.first(l).is_none();
+        (self.scenario.options.update_at_once && update && idle).then_some((to, id))
     }
 
     /// FAIL and UPDATE melt into an equal last message of their link, which may then stay once.

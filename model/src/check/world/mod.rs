@@ -296,7 +296,7 @@ impl World {
         self.apply(s, next, node, &outcome, doing, steps);
     }
 
-    /// What follows from an outcome: content, disk, keys, connections, messages, and the headers that are left behind.
+    /// What follows from an outcome: what it does to its node, messages, and the headers that are left behind.
     fn apply(
         &self,
         s: &WorldState,
@@ -306,10 +306,43 @@ impl World {
         doing: Doing,
         steps: &mut Steps<'_>,
     ) {
+        if !self.land(&mut next, node, outcome) {
+            return steps.cut(doing.0, doing.1, "epoch");
+        }
+        let now: Vec<(usize, usize, u32)> = outcome
+            .sent
+            .iter()
+            .enumerate()
+            .filter_map(|(n, sent)| self.settled_at_once(&next, node, *sent).map(|(to, id)| (n, to, id)))
+            .collect();
+        // Each of them is applied, or dropped.
+        for set in 0u32..1 << now.len() {
+            let (mut next, mut actors) = (next.clone(), vec![node]);
+            for (_, to, id) in now.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1).map(|(_, u)| *u) {
+                let answer = self.contents.step(to, next.nodes[to].state, next.key_mask(to), In::Shot(id));
+                if !answer.sent.is_empty() {
+                    return steps.cut(doing.0, doing.1, "an answer to an UPDATE that is settled at once");
+                }
+                next.nodes[to].drowsy &= !(1 << node);
+                if !self.land(&mut next, to, &answer) {
+                    return steps.cut(doing.0, doing.1, "epoch");
+                }
+                actors.push(to);
+            }
+            let later: Vec<_> = (0..outcome.sent.len())
+                .filter(|n| now.iter().all(|(at, ..)| at != n))
+                .map(|n| outcome.sent[n])
+                .collect();
+            self.settle(s, next, &actors, &later, doing, steps);
+        }
+    }
+
+    /// What an outcome does to its node: content, disk, keys, connections. False if an epoch is beyond what the world holds.
+    fn land(&self, next: &mut WorldState, node: usize, outcome: &Outcome) -> bool {
         next.nodes[node].state = outcome.to;
         let facts = self.contents.facts(outcome.to);
         if facts.epoch_beyond {
-            return steps.cut(doing.0, doing.1, "epoch");
+            return false;
         }
         if let Some(fsync) = outcome.persist.filter(|_| self.shape.disks) {
             let saved = self.contents.saved.id(facts.state.saved());
@@ -334,7 +367,7 @@ impl World {
                 }
             }
         }
-        self.settle(s, next, &[node], &outcome.sent, doing, steps);
+        true
     }
 }
 

@@ -32,10 +32,13 @@ impl World {
         let n = |node: u8| self.name(node);
         let about = |header: u32, pick: u8| {
             let content = self.contents.headers.get(header);
-            content
-                .picks
-                .get(usize::from(pick))
-                .map_or(String::new(), |e| format!(", with gossip about {}", self.named(&e.node)))
+            let picked = content.picks.iter().enumerate().filter(|(n, _)| self.contents.is_picked(pick, *n));
+            let names: Vec<String> = picked.map(|(_, e)| self.named(&e.node).to_string()).collect();
+            if names.is_empty() {
+                String::new()
+            } else {
+                format!(", with gossip about {}", names.join(" and "))
+            }
         };
         let undo = |expired: bool| if expired { "" } else { " (too soon to undo FAIL)" };
         let word = |reply: bool| if reply { "PONG" } else { "PING" };
