@@ -27,7 +27,7 @@ pub struct Checked {
     pub bounds: Vec<String>,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// Resident memory of the process at the end, in bytes.
+    /// The most memory of the process that was resident while it ran, in bytes.
     pub rss_bytes: u64,
     /// `as expected`, `not as expected` or `cut off`.
     pub verdict: String,
@@ -66,6 +66,7 @@ pub fn check(
     threads: usize,
     mut progress: impl FnMut(usize, usize, usize, Duration),
 ) -> Result<Checked, ScenarioError> {
+    forget_peak_memory();
     let world = World::new(scenario.clone())?;
     let begun = Instant::now();
     let mut last = begun;
@@ -119,7 +120,7 @@ fn told(world: &World, report: &Report<World>, took: Duration) -> Checked {
         complete,
         bounds: report.bounds.iter().map(ToString::to_string).collect(),
         seconds: took.as_secs_f64(),
-        rss_bytes: resident(),
+        rss_bytes: peak_memory(),
         verdict: verdict.into(),
         properties,
         larger_bottoms: report.bottoms.larger.len(),
@@ -138,9 +139,14 @@ fn complaint(
     by_step.or_else(|| world.complaint(name, c.path.end())).unwrap_or_default()
 }
 
-/// Resident memory of this process in bytes; 0 where the system does not say.
-fn resident() -> u64 {
+/// From now on [`peak_memory`] tells what comes; where the system can't do that, it tells of the whole life of the process.
+fn forget_peak_memory() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most memory that was resident since [`forget_peak_memory`], in bytes; 0 where the system does not say.
+fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
     line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
