@@ -5,6 +5,9 @@
 //! calls [`NodeState::step`], and executes the [`Effect`]s in order.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod clone_in_place;
+
 mod address;
 #[cfg(feature = "check")]
 pub mod check;
@@ -51,6 +54,3 @@ pub use words::split_words;
 
 #[cfg(feature = "check")]
 pub mod fault;
-
-#[cfg(test)]
-mod redis;

@@ -72,15 +72,7 @@ pub struct SlotSet {
     words: Box<[u64]>,
 }
 
-impl Clone for SlotSet {
-    fn clone(&self) -> Self {
-        Self { words: self.words.clone() }
-    }
-
-    fn clone_from(&mut self, from: &Self) {
-        self.words.clone_from(&from.words);
-    }
-}
+clone_in_place!(SlotSet { words });
 
 impl SlotSet {
     /// The empty set in a cluster of `slots` slots.

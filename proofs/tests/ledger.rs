@@ -35,7 +35,7 @@ const LEDGER: [Row; 21] = [
 
 /// Minutes each: greater bounds, and the scenario that is only run here.
 const SLOW: [Row; 5] = [
-    ("gossip-contend-2", 2, 3_186_958, 28, "L1 L2"),
+    ("gossip-contend", 2, 7_127_284, 28, "L1 L2"),
     ("fd-3-crash-pause", 1, 6_973_447, 32, ""),
     ("migration-resume", 2, 3_919_198, 27, ""),
     ("migration-no-replace", 1, 7_640_745, 31, "S7 S8"),

@@ -487,7 +487,6 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("gossip-3-chain"),
     built_in!("gossip-collision"),
     built_in!("gossip-contend"),
-    built_in!("gossip-contend-2"),
     built_in!("fd-3-crash"),
     built_in!("fd-3-pause"),
     built_in!("fd-3-cut-out"),

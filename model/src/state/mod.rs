@@ -58,84 +58,24 @@ pub struct NodeState {
     pub(crate) scratch: Scratch,
 }
 
-/// Written out so that copying into an old copy takes no memory. The patterns name every field: a new one can't be forgotten.
-impl Clone for NodeState {
-    fn clone(&self) -> Self {
-        let Self {
-            me,
-            current_epoch,
-            last_vote_epoch,
-            state_ok,
-            size,
-            peers,
-            owners,
-            not_claiming,
-            migrating,
-            importing,
-            blacklist,
-            started,
-            startup_hold,
-            rejoin,
-            todo,
-            scratch,
-        } = self;
-        Self {
-            me: *me,
-            current_epoch: *current_epoch,
-            last_vote_epoch: *last_vote_epoch,
-            state_ok: *state_ok,
-            size: *size,
-            peers: peers.clone(),
-            owners: owners.clone(),
-            not_claiming: not_claiming.clone(),
-            migrating: migrating.clone(),
-            importing: importing.clone(),
-            blacklist: blacklist.clone(),
-            started: *started,
-            startup_hold: *startup_hold,
-            rejoin: *rejoin,
-            todo: *todo,
-            scratch: scratch.clone(),
-        }
-    }
-
-    fn clone_from(&mut self, from: &Self) {
-        let Self {
-            me,
-            current_epoch,
-            last_vote_epoch,
-            state_ok,
-            size,
-            peers,
-            owners,
-            not_claiming,
-            migrating,
-            importing,
-            blacklist,
-            started,
-            startup_hold,
-            rejoin,
-            todo,
-            scratch,
-        } = from;
-        self.me = *me;
-        self.current_epoch = *current_epoch;
-        self.last_vote_epoch = *last_vote_epoch;
-        self.state_ok = *state_ok;
-        self.size = *size;
-        self.peers.clone_from(peers);
-        self.owners.clone_from(owners);
-        self.not_claiming.clone_from(not_claiming);
-        self.migrating.clone_from(migrating);
-        self.importing.clone_from(importing);
-        self.blacklist.clone_from(blacklist);
-        self.started = *started;
-        self.startup_hold = *startup_hold;
-        self.rejoin = *rejoin;
-        self.todo = *todo;
-        self.scratch.clone_from(scratch);
-    }
-}
+clone_in_place!(NodeState {
+    me,
+    current_epoch,
+    last_vote_epoch,
+    state_ok,
+    size,
+    peers,
+    owners,
+    not_claiming,
+    migrating,
+    importing,
+    blacklist,
+    started,
+    startup_hold,
+    rejoin,
+    todo,
+    scratch
+});
 
 /// Where a node stands after it was in the minority (it is held in the state fail for a while).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -34,64 +34,19 @@ pub struct Peer {
     pub(super) digest: PeerDigest,
 }
 
-/// Written out so that copying into an old copy takes no memory. The patterns name every field: a new one can't be forgotten.
-impl Clone for Peer {
-    fn clone(&self) -> Self {
-        let Self {
-            id,
-            address,
-            hostname,
-            flags,
-            master,
-            config_epoch,
-            offset,
-            slots,
-            slot_count,
-            reports,
-            digest,
-        } = self;
-        Self {
-            id: *id,
-            address: address.clone(),
-            hostname: hostname.clone(),
-            flags: *flags,
-            master: *master,
-            config_epoch: *config_epoch,
-            offset: *offset,
-            slots: slots.clone(),
-            slot_count: *slot_count,
-            reports: reports.clone(),
-            digest: *digest,
-        }
-    }
-
-    fn clone_from(&mut self, from: &Self) {
-        let Self {
-            id,
-            address,
-            hostname,
-            flags,
-            master,
-            config_epoch,
-            offset,
-            slots,
-            slot_count,
-            reports,
-            digest,
-        } = from;
-        self.id = *id;
-        self.address.clone_from(address);
-        self.hostname.clone_from(hostname);
-        self.flags = *flags;
-        self.master = *master;
-        self.config_epoch = *config_epoch;
-        self.offset = *offset;
-        self.slots.clone_from(slots);
-        self.slot_count = *slot_count;
-        self.reports.clone_from(reports);
-        self.digest = *digest;
-    }
-}
+clone_in_place!(Peer {
+    id,
+    address,
+    hostname,
+    flags,
+    master,
+    config_epoch,
+    offset,
+    slots,
+    slot_count,
+    reports,
+    digest
+});
 
 /// A failure report that has not run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

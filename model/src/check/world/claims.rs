@@ -99,7 +99,7 @@ impl World {
         s.nodes[..self.shape.nodes].iter().map(|c| c.state)
     }
 
-    /// Judges the node that took this step.
+    /// Judges the nodes that took this step.
     fn each_node(
         &self,
         from: &WorldState,
@@ -111,31 +111,27 @@ impl World {
         if !changed {
             return None;
         }
-        let (at, before, outcome) = self.outcome_of(from, to, step.what)?;
-        let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
-        judge(&self.node_step(at, &before, &after, &outcome))
-            .or_else(|| self.each_updated(from, to, at, &outcome, judge))
+        self.steps_in(from, to, step.what).into_iter().find_map(|(at, before, outcome)| {
+            let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
+            judge(&self.node_step(at, &before, &after, &outcome))
+        })
     }
 
-    /// Judges the nodes for which an UPDATE was settled in the step of another.
-    fn each_updated(
-        &self,
-        from: &WorldState,
-        to: &WorldState,
-        at: usize,
-        outcome: &Outcome,
-        judge: impl Fn(&NodeStep<'_>) -> Violation,
-    ) -> Violation {
-        outcome.sent.iter().find_map(|sent| {
-            let (there, id) = self.settled_at_once(from, at, *sent)?;
+    /// The steps of nodes that a step of the world is made of: the one of [`Self::outcome_of`], then those of the nodes for which an UPDATE was
+    /// settled in it. No other node changes.
+    fn steps_in(&self, from: &WorldState, to: &WorldState, what: Move) -> Vec<(usize, u32, Arc<Outcome>)> {
+        let Some(first) = self.outcome_of(from, to, what) else { return Vec::new() };
+        let actor = first.0;
+        let updates: Vec<_> = self.updates(&first.2.sent).filter(|(there, _)| *there != actor).collect();
+        let mut steps = vec![first];
+        for (there, id) in updates {
             let before = from.nodes[there].state;
-            let answer = self.contents.step(there, before, from.key_mask(there), In::Shot(id));
-            if answer.to == before || answer.to != to.nodes[there].state {
-                return None;
+            let outcome = self.contents.step(there, before, from.key_mask(there), In::Shot(id));
+            if before != to.nodes[there].state && outcome.to == to.nodes[there].state {
+                steps.push((there, before, outcome));
             }
-            let (before, after) = (self.contents.facts(before), self.contents.facts(answer.to));
-            judge(&self.node_step(there, &before, &after, &answer))
-        })
+        }
+        steps
     }
 
     fn node_step<'a>(
@@ -159,15 +155,15 @@ impl World {
         if (0..self.shape.keys).all(|k| from.keys[k].memory == to.keys[k].memory) {
             return None;
         }
-        let (at, _, outcome) = self.outcome_of(from, to, step.what)?;
-        if outcome.drops == 0 {
-            return None;
-        }
-        let (before, after) = (self.contents.facts(from.nodes[at].state), self.contents.facts(outcome.to));
-        let node = self.node_step(at, &before, &after, &outcome);
-        self.with_cluster(from, |a| {
-            self.with_cluster(to, |b| named::s10_delete_only_if_handed_over(&node, a, b, at))
-        })
+        self.steps_in(from, to, step.what).into_iter().filter(|(.., outcome)| outcome.drops != 0).find_map(
+            |(at, before, outcome)| {
+                let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
+                let node = self.node_step(at, &before, &after, &outcome);
+                self.with_cluster(from, |a| {
+                    self.with_cluster(to, |b| named::s10_delete_only_if_handed_over(&node, a, b, at))
+                })
+            },
+        )
     }
 
     /// The node that took a step, its content before, and what followed.
@@ -231,5 +227,47 @@ fn copy(label: Label) -> Option<Copy> {
         Label::Latest => Some(Copy::Latest),
         Label::Old => Some(Copy::Old),
         Label::Foreign => Some(Copy::Foreign),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use stateright::Model;
+
+    use super::*;
+    use crate::check::explore::Explorable;
+    use crate::check::scenario::Scenario;
+
+    /// Properties of steps are asked of `steps_in`: a node that changes without being there would never be judged.
+    #[test]
+    fn whoever_changes_in_a_step_is_judged() {
+        let mut scenario = Scenario::built_in("gossip-contend").expect("it ships");
+        scenario.d = 0;
+        scenario.options.update_at_once = true;
+        let world = World::new(scenario).expect("a world");
+        let mut seen: HashSet<WorldState> = world.init_states().into_iter().collect();
+        let mut open: Vec<WorldState> = seen.iter().cloned().collect();
+        let mut settled_at_once = 0;
+        while let Some(state) = open.pop() {
+            let mut actions = Vec::new();
+            world.actions(&state, &mut actions);
+            for step in actions {
+                let Some(to) = world.take(&state, &step).to else { continue };
+                let changed: Vec<usize> =
+                    (0..world.shape.nodes).filter(|&i| state.nodes[i].state != to.nodes[i].state).collect();
+                let steps = world.steps_in(&state, &to, step.what);
+                for node in &changed {
+                    let after = steps.iter().find(|(at, ..)| at == node).map(|(.., o)| o.to);
+                    assert_eq!(after, Some(to.nodes[*node].state), "{}", world.tell(&state, step.what));
+                }
+                settled_at_once += usize::from(steps.len() > 1);
+                if seen.insert(to.clone()) {
+                    open.push(to);
+                }
+            }
+        }
+        assert!(settled_at_once > 0, "an UPDATE was settled at once");
     }
 }

@@ -277,14 +277,20 @@ impl World {
         }
     }
 
-    /// The UPDATE that is settled in the step that provokes it: its receiver and number.
-    pub(super) fn settled_at_once(&self, next: &WorldState, from: usize, sent: Sent) -> Option<(usize, u32)> {
-        let Sent::Shot { to, id } = sent else { return None };
-        let (to, l) = (usize::from(to), link(from, usize::from(to), false));
-        let update = matches!(self.contents.shots.get(id).body, Body::Update { .. });
-        let idle =
-            to < self.shape.nodes && next.runs(to) && self.link_open(next, l) && next.first(l).is_none();
-        (self.scenario.options.update_at_once && update && idle).then_some((to, id))
+    /// The UPDATEs among messages that a node sends: the receiver of each, and its number.
+    pub(super) fn updates<'a>(&'a self, sent: &'a [Sent]) -> impl Iterator<Item = (usize, u32)> + 'a {
+        sent.iter().filter_map(|sent| match *sent {
+            Sent::Shot { to, id } if matches!(self.contents.shots.get(id).body, Body::Update { .. }) => {
+                Some((usize::from(to), id))
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether an UPDATE from one node to another may be settled in the step that provokes it.
+    pub(super) fn settles(&self, next: &WorldState, from: usize, to: usize) -> bool {
+        let l = link(from, to, false);
+        to < self.shape.nodes && next.runs(to) && self.link_open(next, l) && next.first(l).is_none()
     }
 
     /// FAIL and UPDATE melt into an equal last message of their link, which may then stay once.

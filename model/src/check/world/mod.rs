@@ -32,7 +32,7 @@ use super::scenario::{Scenario, ScenarioError, ScriptStep};
 use crate::input::Timer;
 
 pub(crate) use contents::node_id;
-use contents::{Contents, In, Outcome};
+use contents::{Contents, In, Outcome, Sent};
 pub use state::WorldState;
 use state::{Budget, Life, Mood, Shape, What};
 
@@ -309,16 +309,25 @@ impl World {
         if !self.land(&mut next, node, outcome) {
             return steps.cut(doing.0, doing.1, "epoch");
         }
-        let now: Vec<(usize, usize, u32)> = outcome
-            .sent
-            .iter()
-            .enumerate()
-            .filter_map(|(n, sent)| self.settled_at_once(&next, node, *sent).map(|(to, id)| (n, to, id)))
-            .collect();
-        // Each of them is applied, or dropped.
+        if !self.scenario.options.update_at_once {
+            return self.settle(s, next, &[node], &outcome.sent, doing, steps);
+        }
+        // Each that can be settled now is applied, or dropped; of two to one node the second has to wait.
+        let mut now: Vec<(usize, u32)> = Vec::new();
+        for (to, id) in self.updates(&outcome.sent) {
+            if self.settles(&next, node, to) && now.iter().all(|(other, _)| *other != to) {
+                now.push((to, id));
+            }
+        }
+        let is_now =
+            |sent: &Sent| matches!(*sent, Sent::Shot { to, id } if now.contains(&(usize::from(to), id)));
+        let later: Vec<Sent> = outcome.sent.iter().filter(|sent| !is_now(sent)).copied().collect();
         for set in 0u32..1 << now.len() {
             let (mut next, mut actors) = (next.clone(), vec![node]);
-            for (_, to, id) in now.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1).map(|(_, u)| *u) {
+            for (i, &(to, id)) in now.iter().enumerate() {
+                if set >> i & 1 == 0 {
+                    continue;
+                }
                 let answer = self.contents.step(to, next.nodes[to].state, next.key_mask(to), In::Shot(id));
                 if !answer.sent.is_empty() {
                     return steps.cut(doing.0, doing.1, "an answer to an UPDATE that is settled at once");
@@ -329,10 +338,6 @@ impl World {
                 }
                 actors.push(to);
             }
-            let later: Vec<_> = (0..outcome.sent.len())
-                .filter(|n| now.iter().all(|(at, ..)| at != n))
-                .map(|n| outcome.sent[n])
-                .collect();
             self.settle(s, next, &actors, &later, doing, steps);
         }
     }

@@ -1,4 +1,4 @@
-//! The texts and packets of a real redis-server 7.0 against ours: `cargo test -p slotproof-model -- --ignored redis_server`.
+//! The texts and packets of a real redis-server 7.0 against ours: `cargo test -p slotproof-model --test redis_server -- --ignored`.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::config::EndpointType;
-use crate::nodes_conf::{parse, render};
-use crate::state::Peer;
-use crate::view::{Statistics, View};
-use crate::wire;
-use crate::{
-    Address, Body, Config, Epoch, Flags, Header, Heartbeat, Message, NodeId, NodeState, SLOTS, Slot, SlotSet,
+use slotproof_model::nodes_conf::{parse, render};
+use slotproof_model::view::{Statistics, View};
+use slotproof_model::wire;
+use slotproof_model::{
+    Address, Body, Config, EndpointType, Epoch, Flags, Header, Heartbeat, Message, NodeId, NodeState, SLOTS,
+    SavedNode, Slot, SlotSet,
 };
 
 /// A redis-server in a directory of its own; both end with this value.
@@ -100,10 +99,17 @@ fn redis_server_writes_what_we_write() {
 
     let announce = Address { ip: "".into(), port: redis.port, pport: 0, cport: redis.cport };
     let config = Config { announce, hostname: Some("a.example.org".into()), ..Config::default() };
-    let mut state = NodeState::from_saved(&loaded.saved, &config);
-    let address = Address { ip: "127.0.0.1".into(), port: 1, pport: 0, cport: 2 };
-    let flags = Flags::HANDSHAKE.with(Flags::MEET);
-    state.insert_peer(Peer::new(stranger, address, flags, config.slots));
+    let mut saved = loaded.saved.clone();
+    saved.nodes.push(SavedNode {
+        id: stranger,
+        address: Address { ip: "127.0.0.1".into(), port: 1, pport: 0, cport: 2 },
+        hostname: None,
+        flags: Flags::HANDSHAKE.with(Flags::MEET),
+        master: None,
+        config_epoch: Epoch(0),
+        slots: SlotSet::new(config.slots),
+    });
+    let state = NodeState::from_saved(&saved, &config);
     let view = View {
         state: &state,
         endpoint: EndpointType::Ip,
