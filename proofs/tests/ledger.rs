@@ -42,6 +42,9 @@ const SLOW: [Row; 5] = [
     ("migration-retry", 1, 8_595_220, 31, "S6 S7 S8"),
 ];
 
+/// The greatest of them, beside the others on a second core.
+const GREATEST: Row = ("migration-abort", 1, 17_982_755, 31, "S6 S7 S8");
+
 /// Scenarios that are run by hand (`slotproof check fd-5-2-crashes`): 12,139,957 states, six and a half minutes.
 const BY_HAND: [&str; 1] = ["fd-5-2-crashes"];
 
@@ -77,6 +80,12 @@ fn exact_states_and_verdicts_at_greater_bounds() {
     for row in SLOW {
         compare(row);
     }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn exact_states_and_verdicts_of_the_greatest_world() {
+    compare(GREATEST);
 }
 
 #[test]
