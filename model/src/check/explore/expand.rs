@@ -69,13 +69,10 @@ impl<M: Explorable> Context<'_, M> {
     pub(super) fn expand(&self, range: Range<u32>) -> Expanded {
         let mut out = Expanded::default();
         let mut pending = self.pending.to_vec();
-        let mut actions = Vec::new();
         for number in range {
             let from = self.model.decode(self.store.get(number));
             self.judge_state(number, &from, &mut pending, &mut out);
-            actions.clear();
-            self.model.actions(&from, &mut actions);
-            self.take_steps(number, &from, &actions, &mut pending, &mut out);
+            self.take_steps(number, &from, &mut pending, &mut out);
             out.ends.push(out.successors.len());
         }
         out
@@ -93,41 +90,36 @@ impl<M: Explorable> Context<'_, M> {
         }
     }
 
-    fn take_steps(
-        &self,
-        number: u32,
-        from: &M::State,
-        actions: &[M::Action],
-        pending: &mut [bool],
-        out: &mut Expanded,
-    ) {
+    fn take_steps(&self, number: u32, from: &M::State, pending: &mut [bool], out: &mut Expanded) {
         let mut fair_way_out = None;
         let mut open = false;
-        for (index, action) in actions.iter().enumerate() {
-            let taken = self.model.take(from, action);
+        let mut next = 0;
+        self.model.for_each_step(from, &mut |action, taken| {
+            let index = next;
+            next += 1;
             let fair = taken.kind == StepKind::Fair;
             if let Some(bound) = taken.cut_off {
                 out.bounds.insert(bound);
                 open |= fair;
             }
-            let Some(to) = taken.to else { continue };
-            if !self.model.within_boundary(&to) {
+            let Some(to) = taken.to else { return };
+            if !self.model.within_boundary(to) {
                 out.bounds.insert(BOUNDARY);
                 open |= fair;
-                continue;
+                return;
             }
             out.generated += 1;
-            self.judge_step(number, from, (index, action), &to, pending, out);
-            if self.add_successor(number, &to, fair, out) && fair && fair_way_out.is_none() {
+            self.judge_step(number, from, (index, &action), to, pending, out);
+            if self.add_successor(number, to, fair, out) && fair && fair_way_out.is_none() {
                 fair_way_out = Some(index);
             }
-        }
+        });
         if open {
             out.open.push(number);
         }
         if let Some(action) = fair_way_out
             && out.quiescent_not_bottom.is_none()
-            && self.model.is_quiescent(from)
+            && self.model.is_quiescent(from, true)
         {
             out.quiescent_not_bottom = Some((number, action));
         }

@@ -71,7 +71,7 @@ impl<M: Explorable> Search<'_, M> {
                 if members.len() > 1 {
                     continue;
                 }
-                if self.explorer.model.is_quiescent(&state) {
+                if self.explorer.model.is_quiescent(&state, false) {
                     found.quiescent += 1;
                 } else {
                     found.stuck += 1;

@@ -42,7 +42,7 @@
 //!             Act::Knock => Taken::to(StepKind::Fair, *on),
 //!         }
 //!     }
-//!     fn is_quiescent(&self, _: &bool) -> bool { true }
+//!     fn is_quiescent(&self, _: &bool, _: bool) -> bool { true }
 //!     fn encode(&self, on: &bool, out: &mut Vec<u8>) { out.push(u8::from(*on)) }
 //!     fn decode(&self, bytes: &[u8]) -> bool { bytes == [1] }
 //! }
@@ -83,14 +83,26 @@ pub use search::{Explorer, Progress};
 /// capacities were hit, and how a state is stored.
 ///
 /// **Contract:** `take(s, a).to` is what `next_state(s, a)` returns (write `next_state` in terms of `take`), and
-/// for one state `actions` and `take` always give the same, in the same order.
+/// for one state `actions`, `take` and `for_each_step` always give the same, in the same order.
 pub trait Explorable: Model<State: Clone + Eq + Debug, Action: Clone + Debug> {
     /// Takes one of the steps that `actions` listed for this state.
     fn take(&self, from: &Self::State, action: &Self::Action) -> Taken<Self::State>;
 
-    /// Whether nothing that must happen is left to happen in this state. A quiescent state with a fair step
-    /// to another state is an error of the model ([`Report::quiescent_not_bottom`]).
-    fn is_quiescent(&self, state: &Self::State) -> bool;
+    /// Takes every step of a state, in the order of `actions`. By default each is asked for by itself; a model that
+    /// finds all steps of a state at once hands them over here.
+    fn for_each_step(&self, from: &Self::State, visit: &mut Visit<'_, Self>) {
+        let mut actions = Vec::new();
+        self.actions(from, &mut actions);
+        for action in actions {
+            let Taken { to, kind, cut_off } = self.take(from, &action);
+            visit(action, Taken { to: to.as_ref(), kind, cut_off });
+        }
+    }
+
+    /// Whether nothing that must happen is left to happen in this state. `moves` says whether a fair step leads to
+    /// another state, for a model that would have to try its steps to know. A quiescent state with such a step is an
+    /// error of the model ([`Report::quiescent_not_bottom`]).
+    fn is_quiescent(&self, state: &Self::State, moves: bool) -> bool;
 
     /// Appends the canonical encoding: two states are equal exactly if their encodings are. States are
     /// stored, hashed and compared in this form; 30 to 60 bytes are a good length.
@@ -112,6 +124,9 @@ pub trait Explorable: Model<State: Clone + Eq + Debug, Action: Clone + Debug> {
         format!("{state:?}")
     }
 }
+
+/// What [`Explorable::for_each_step`] hands the steps of a state to.
+pub type Visit<'a, M> = dyn FnMut(<M as Model>::Action, Taken<&<M as Model>::State>) + 'a;
 
 /// What a step is worth for liveness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

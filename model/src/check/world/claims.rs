@@ -1,14 +1,12 @@
 //! The properties, as claims of the explorer.
 
-use std::sync::Arc;
-
 use super::super::explore::Claim;
 use super::super::properties::{self as named, Cluster, Copy, KeyView, NodeStep, NodeView, Violation};
-use super::contents::{Facts, In, Outcome};
+use super::contents::{Facts, In, Outcome, Taken, WRONG};
 use super::links::{is_reply, source, target};
 use super::state::{Label, Life, What, WorldState};
 use super::{Move, Step, World};
-use crate::input::Timer;
+use crate::check::scenario::ScriptStep;
 use crate::slot::Slot;
 
 /// A property over a whole cluster.
@@ -39,17 +37,13 @@ impl World {
                 w.with_cluster(s, property).is_none()
             }));
         }
-        let judge: fn(&Self, &WorldState, &Step, &WorldState) -> bool = match name {
-            "S4" => |w, from, step, to| w.each_node(from, step, to, named::s4_epoch_monotone).is_none(),
-            "S5" => |w, from, step, to| {
-                w.each_node(from, step, to, |s| named::s5_fail_quorum(s, |_, _| false)).is_none()
-            },
-            "S9" => |w, from, step, to| w.each_node(from, step, to, named::s9_no_stale_owner_serve).is_none(),
-            "S10" => |w, from, step, to| w.s10(from, step, to).is_none(),
-            _ => return None,
-        };
-        let name = ["S4", "S5", "S9", "S10"].into_iter().find(|n| *n == name)?;
-        Some(Claim::each_step(name, judge))
+        if let Some((name, bit)) = WRONG.into_iter().find(|(n, _)| *n == name) {
+            // Judged when the node's step was computed.
+            return Some(Claim::each_step(name, move |_: &Self, _, step: &Step, _| step.wrong & bit == 0));
+        }
+        (name == "S10").then(|| {
+            Claim::each_step("S10", |w: &Self, from, step: &Step, to| w.s10(from, step, to).is_none())
+        })
     }
 
     /// What is wrong with a state by a property that is asked at the end; for people.
@@ -71,7 +65,7 @@ impl World {
 
     /// Looks at a state as a cluster.
     pub(super) fn with_cluster<T>(&self, s: &WorldState, f: impl FnOnce(&Cluster<'_>) -> T) -> T {
-        let facts: Vec<Arc<Facts>> = self.cells(s).map(|c| self.contents.facts(c)).collect();
+        let facts: Vec<&Facts> = self.cells(s).map(|c| self.contents.facts(c)).collect();
         let nodes: Vec<NodeView<'_>> = facts
             .iter()
             .enumerate()
@@ -107,72 +101,54 @@ impl World {
         to: &WorldState,
         judge: impl Fn(&NodeStep<'_>) -> Violation,
     ) -> Violation {
-        let changed = (0..self.shape.nodes).any(|i| from.nodes[i].state != to.nodes[i].state);
-        if !changed {
-            return None;
-        }
-        self.steps_in(from, to, step.what).into_iter().find_map(|(at, before, outcome)| {
-            let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
-            judge(&self.node_step(at, &before, &after, &outcome))
-        })
+        let all = self.acted_in(from, to, step.what);
+        all.into_iter().find_map(|acted| judge(&self.node_step(acted.at, &self.retake(acted))))
     }
 
-    /// The steps of nodes that a step of the world is made of: the one of [`Self::outcome_of`], then those of the nodes for which an UPDATE was
+    /// The steps of nodes that a step of the world is made of: the one of [`Self::acted`], then those of the nodes for which an UPDATE was
     /// settled in it. No other node changes.
-    fn steps_in(&self, from: &WorldState, to: &WorldState, what: Move) -> Vec<(usize, u32, Arc<Outcome>)> {
-        let Some(first) = self.outcome_of(from, to, what) else { return Vec::new() };
-        let actor = first.0;
-        let updates: Vec<_> = self.updates(&first.2.sent).filter(|(there, _)| *there != actor).collect();
-        let mut steps = vec![first];
-        for (there, id) in updates {
-            let before = from.nodes[there].state;
-            let outcome = self.contents.step(there, before, from.key_mask(there), In::Shot(id));
-            if before != to.nodes[there].state && outcome.to == to.nodes[there].state {
-                steps.push((there, before, outcome));
+    fn acted_in(&self, from: &WorldState, to: &WorldState, what: Move) -> Vec<Acted> {
+        let Some(first) = self.acted(from, to, what) else { return Vec::new() };
+        let mut all = vec![first];
+        for (there, id) in self.updates(&self.outcome(first).sent).filter(|(there, _)| *there != first.at) {
+            let (before, mask) = (from.nodes[there].state, from.key_mask(there));
+            let acted = Acted { at: there, before, mask, input: In::Shot(id) };
+            if before != to.nodes[there].state && self.outcome(acted).to == to.nodes[there].state {
+                all.push(acted);
             }
         }
-        steps
+        all
     }
 
-    fn node_step<'a>(
-        &'a self,
-        at: usize,
-        before: &'a Facts,
-        after: &'a Facts,
-        outcome: &'a Outcome,
-    ) -> NodeStep<'a> {
-        NodeStep {
-            name: &self.scenario.nodes[at].name,
-            config: &self.contents.configs[at],
-            before: &before.state,
-            input: outcome.input.as_ref(),
-            after: &after.state,
-            effects: &outcome.effects,
-        }
+    /// What a node's step led to.
+    pub(super) fn outcome(&self, acted: Acted) -> &Outcome {
+        self.contents.step(acted.at, acted.before, acted.mask, acted.input)
+    }
+
+    fn retake(&self, acted: Acted) -> Taken {
+        self.contents.take(acted.at, acted.before, acted.mask, acted.input)
+    }
+
+    fn node_step<'a>(&'a self, at: usize, taken: &'a Taken) -> NodeStep<'a> {
+        taken.as_step(&self.scenario.nodes[at].name, &self.contents.configs[at])
     }
 
     fn s10(&self, from: &WorldState, step: &Step, to: &WorldState) -> Violation {
         if (0..self.shape.keys).all(|k| from.keys[k].memory == to.keys[k].memory) {
             return None;
         }
-        self.steps_in(from, to, step.what).into_iter().filter(|(.., outcome)| outcome.drops != 0).find_map(
-            |(at, before, outcome)| {
-                let (before, after) = (self.contents.facts(before), self.contents.facts(outcome.to));
-                let node = self.node_step(at, &before, &after, &outcome);
-                self.with_cluster(from, |a| {
-                    self.with_cluster(to, |b| named::s10_delete_only_if_handed_over(&node, a, b, at))
-                })
-            },
-        )
+        let drops = |acted: &Acted| self.outcome(*acted).drops != 0;
+        self.acted_in(from, to, step.what).into_iter().filter(drops).find_map(|acted| {
+            let taken = self.retake(acted);
+            let node = self.node_step(acted.at, &taken);
+            self.with_cluster(from, |a| {
+                self.with_cluster(to, |b| named::s10_delete_only_if_handed_over(&node, a, b, acted.at))
+            })
+        })
     }
 
-    /// The node that took a step, its content before, and what followed.
-    pub(super) fn outcome_of(
-        &self,
-        s: &WorldState,
-        to: &WorldState,
-        what: Move,
-    ) -> Option<(usize, u32, Arc<Outcome>)> {
+    /// The node that took a step, and what it took.
+    pub(super) fn acted(&self, s: &WorldState, to: &WorldState, what: Move) -> Option<Acted> {
         let first = |l: u8| s.first(l).map(|i| i.what);
         let (at, input) = match what {
             Move::Heartbeat { from, to, reply, pick, expired } => {
@@ -190,18 +166,15 @@ impl World {
                 What::Parked(_) => return None,
             },
             Move::Timer { node, timer } => (usize::from(node), In::Timer(timer)),
-            Move::Pfail { node, peer } => {
-                (usize::from(node), In::Timer(Timer::PongOverdue(super::node_id(usize::from(peer)))))
-            }
+            Move::Pfail { node, peer } => (usize::from(node), In::Overdue(peer)),
             Move::LinkUp { node, placeholder } => (usize::from(node), In::LinkUp(placeholder)),
             Move::BeforeSleep { node } => (usize::from(node), In::BeforeSleep),
             Move::Command { operator } => {
                 let who = usize::from(operator);
                 let step = usize::from(s.operators[who].at);
-                let before: usize = self.scripts[..who].iter().map(Vec::len).sum();
                 match self.scripts[who].get(step)? {
-                    Some(crate::check::scenario::ScriptStep::Command { at, .. }) => {
-                        (*at, In::Command((before + step) as u16))
+                    Some(ScriptStep::Command { at, .. }) => {
+                        (*at, In::Command(self.command_number(who, step)))
                     }
                     _ => return None,
                 }
@@ -211,14 +184,22 @@ impl World {
         };
         let restarted = matches!(what, Move::Restart { .. });
         let mask = if restarted { to.key_mask(at) } else { s.key_mask(at) };
-        let before = s.nodes[at].state;
-        Some((at, before, self.contents.step(at, before, mask, input)))
+        Some(Acted { at, before: s.nodes[at].state, mask, input })
     }
 
     /// The sender of a link and its receiver, by name.
     pub(super) fn ends(&self, link: u8) -> (&str, &str) {
         (&self.scenario.nodes[source(link)].name, &self.scenario.nodes[target(link)].name)
     }
+}
+
+/// A step of one node: who took what, with which content and keys.
+#[derive(Clone, Copy)]
+pub(super) struct Acted {
+    pub(super) at: usize,
+    before: u32,
+    mask: u8,
+    input: In,
 }
 
 fn copy(label: Label) -> Option<Copy> {
@@ -240,7 +221,7 @@ mod tests {
     use crate::check::explore::Explorable;
     use crate::check::scenario::Scenario;
 
-    /// Properties of steps are asked of `steps_in`: a node that changes without being there would never be judged.
+    /// Properties of steps are asked of `acted_in`: a node that changes without being there would never be judged.
     #[test]
     fn whoever_changes_in_a_step_is_judged() {
         let mut scenario = Scenario::built_in("gossip-contend").expect("it ships");
@@ -257,9 +238,11 @@ mod tests {
                 let Some(to) = world.take(&state, &step).to else { continue };
                 let changed: Vec<usize> =
                     (0..world.shape.nodes).filter(|&i| state.nodes[i].state != to.nodes[i].state).collect();
-                let steps = world.steps_in(&state, &to, step.what);
+                let steps = world.acted_in(&state, &to, step.what);
+                let wrong = steps.iter().fold(0, |w, acted| w | world.outcome(*acted).wrong);
+                assert_eq!(step.wrong, wrong, "{}", world.tell(&state, step.what));
                 for node in &changed {
-                    let after = steps.iter().find(|(at, ..)| at == node).map(|(.., o)| o.to);
+                    let after = steps.iter().find(|a| a.at == *node).map(|a| world.outcome(*a).to);
                     assert_eq!(after, Some(to.nodes[*node].state), "{}", world.tell(&state, step.what));
                 }
                 settled_at_once += usize::from(steps.len() > 1);

@@ -52,7 +52,7 @@ impl World {
                         Route::Serve => {
                             let legitimate = self.legitimate(s, slot) == Some(at);
                             let next = self.served(s, at, key, op, legitimate);
-                            steps.add(what, StepKind::Neither, next);
+                            steps.add(what, StepKind::Neither, &next);
                         }
                         Route::Ask(_, to) => {
                             let Some(to) = (0..self.shape.nodes).find(|&n| super::node_id(n) == to) else {
@@ -61,7 +61,7 @@ impl World {
                             let legitimate = self.legitimate(s, slot) == Some(at);
                             let mut next = s.clone();
                             next.asks[client] = Some(Ask { to: to as u8, key: key as u8, op, legitimate });
-                            steps.add(what, StepKind::Neither, next);
+                            steps.add(what, StepKind::Neither, &next);
                         }
                         _ => {}
                     }
@@ -83,11 +83,11 @@ impl World {
                 let legitimate = ask.legitimate || self.legitimate(s, slot) == Some(at);
                 let mut served = self.served(s, at, key, ask.op, legitimate);
                 served.asks[client] = None;
-                steps.add(what, StepKind::Neither, served);
+                steps.add(what, StepKind::Neither, &served);
                 return;
             }
         }
-        steps.add(what, StepKind::Neither, next);
+        steps.add(what, StepKind::Neither, &next);
     }
 
     /// The operation is executed and acknowledged.

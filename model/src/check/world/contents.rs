@@ -1,26 +1,32 @@
 //! One node in a world: what its content says, and its steps, taken once and remembered.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, RwLock};
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use crate::address::{Address, Flags};
+use crate::check::properties::{NodeStep, s4_epoch_monotone, s5_fail_quorum, s9_no_stale_owner_serve};
 use crate::check::scenario::{Scenario, address_of};
 use crate::command::Command;
 use crate::config::{Config, Keyspace};
 use crate::effect::{Effect, Effects, Reply, To};
-use crate::id::NodeId;
+use crate::id::{NODE_ID_LEN, NodeId};
 use crate::input::{Dice, Input, Link, Receipt, Timer};
 use crate::message::{Body, GossipEntry, Header, Heartbeat, Message};
 use crate::route::RouteTable;
 use crate::slot::{Slot, SlotSet};
 use crate::state::{NodeState, Saved};
 
-use super::tables::{Interner, Memo};
+use super::tables::{Interner, Mix, Table};
 
 /// The name of the node at a position: names are ordered as the nodes are.
 pub(crate) fn node_id(position: usize) -> NodeId {
-    NodeId::parse(format!("{position:040}").as_bytes()).expect("forty digits")
+    let mut name = [b'0'; NODE_ID_LEN];
+    let mut rest = position;
+    for digit in name.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    NodeId::parse(&name).expect("forty digits")
 }
 
 /// The placeholder with this number, as the core names them.
@@ -60,6 +66,8 @@ pub(super) struct Facts {
     /// A greater epoch than the world allows is in it.
     pub(super) epoch_beyond: bool,
     pub(super) has_todo: bool,
+    /// What its nodes.conf holds, once somebody asked.
+    saved: OnceLock<u32>,
 }
 
 /// What a heartbeat can carry: the header without what no receiver reads, and what gossip may name.
@@ -85,8 +93,10 @@ pub(super) enum In {
     Answer(u32, u8),
     /// A placeholder's connection is up.
     LinkUp(u8),
-    /// A timer of [`Facts::timers`].
-    Timer(Timer),
+    /// A timer, by its position in [`Facts::timers`].
+    Timer(u8),
+    /// The PONG of the node at this position is overdue.
+    Overdue(u8),
     /// The command with this number.
     Command(u16),
     /// It starts from this nodes.conf.
@@ -95,7 +105,32 @@ pub(super) enum In {
     BeforeSleep,
 }
 
+impl In {
+    /// The same as one number: what a table is searched for.
+    fn packed(self) -> u64 {
+        let (kind, id, of) = match self {
+            Self::Header { header, reply, pick, expired } => {
+                (0, header, u64::from(pick) | u64::from(reply) << 8 | u64::from(expired) << 9)
+            }
+            Self::Shot(id) => (1, id, 0),
+            Self::Ask(id, of) => (2, id, of.into()),
+            Self::Answer(id, of) => (3, id, of.into()),
+            Self::LinkUp(of) => (4, 0, of.into()),
+            Self::Timer(n) => (5, 0, n.into()),
+            Self::Overdue(peer) => (6, 0, peer.into()),
+            Self::Command(n) => (7, 0, n.into()),
+            Self::Restart(saved) => (8, saved, 0),
+            Self::BeforeSleep => (9, 0, 0),
+        };
+        u64::from(id) << 32 | kind << 16 | of
+    }
+}
+
+/// Properties of steps that a node's own step decides, as bits of [`Outcome::wrong`].
+pub(super) const WRONG: [(&str, u8); 3] = [("S4", 1), ("S5", 2), ("S9", 4)];
+
 /// What a step leads to.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) to: u32,
     pub(super) persist: Option<bool>,
@@ -108,8 +143,26 @@ pub(super) struct Outcome {
     pub(super) closed: u8,
     /// Refused, and why.
     pub(super) refused: Option<Box<str>>,
+    /// Which of the properties [`WRONG`] the step violates.
+    pub(super) wrong: u8,
+}
+
+/// A step of a node in full: what the properties of steps look at.
+pub(super) struct Taken {
+    pub(super) before: Arc<NodeState>,
+    /// None for a restart from disk.
     pub(super) input: Option<Input>,
+    pub(super) after: NodeState,
     pub(super) effects: Effects,
+    asked_by: Option<(u8, u8)>,
+}
+
+impl Taken {
+    /// As the properties want it.
+    pub(super) fn as_step<'a>(&'a self, name: &'a str, config: &'a Config) -> NodeStep<'a> {
+        let Self { before, input, after, effects, .. } = self;
+        NodeStep { name, config, before, input: input.as_ref(), after, effects }
+    }
 }
 
 /// A message of a step.
@@ -137,13 +190,15 @@ impl Keyspace for Mask<'_> {
     }
 }
 
-/// A key of [`Contents::effective`]: node content, its keys, header, and the link.
-type BeatKey = (u32, u8, u32, bool);
-/// Picks that change something, whether the FAIL was old enough, and what follows.
-pub(super) type Beats = Vec<(u8, bool, Arc<Outcome>)>;
+/// A node content and its keys, and what comes to it.
+type StepKey = (u64, u64);
 
-/// Node contents: numbers by content, facts by number.
-type Nodes = (HashMap<Arc<NodeState>, u32>, Vec<Arc<Facts>>);
+fn step_key(state: u32, mask: u8, what: u64) -> StepKey {
+    (u64::from(state) << 8 | u64::from(mask), what)
+}
+
+/// Picks of a heartbeat, whether the FAIL was old enough, and the number of what follows.
+pub(super) type Beats = Vec<(u8, bool, u32)>;
 
 /// All contents of a world, and what follows from what.
 pub(super) struct Contents {
@@ -155,12 +210,12 @@ pub(super) struct Contents {
     gossip_sets: bool,
     direct: bool,
     clear_reports: bool,
-    nodes: RwLock<Nodes>,
+    nodes: Table<Arc<NodeState>, Facts>,
     pub(super) headers: Interner<HeaderContent>,
     pub(super) shots: Interner<Message>,
     pub(super) saved: Interner<Saved>,
-    steps: Memo<(u32, u8, In), Outcome>,
-    beats: Memo<BeatKey, Beats>,
+    steps: Table<StepKey, Outcome, Mix>,
+    beats: Table<StepKey, Beats, Mix>,
 }
 
 impl Contents {
@@ -174,23 +229,28 @@ impl Contents {
             gossip_sets: scenario.options.gossip_sets,
             direct: scenario.options.direct,
             clear_reports: scenario.options.clear_reports,
-            nodes: RwLock::default(),
+            nodes: Table::new(),
             headers: Interner::new(),
             shots: Interner::new(),
             saved: Interner::new(),
-            steps: Memo::new(),
-            beats: Memo::new(),
+            steps: Table::new(),
+            beats: Table::new(),
         }
     }
 
     /// The facts of a content.
-    pub(super) fn facts(&self, id: u32) -> Arc<Facts> {
-        Arc::clone(&self.nodes.read().expect("no panic while held").1[id as usize])
+    pub(super) fn facts(&self, id: u32) -> &Facts {
+        &self.nodes.entry(id).1
+    }
+
+    /// What the nodes.conf of a content holds.
+    pub(super) fn saved_of(&self, facts: &Facts) -> u32 {
+        *facts.saved.get_or_init(|| self.saved.id(facts.state.saved()))
     }
 
     /// How many different nodes there were.
     pub(super) fn node_count(&self) -> usize {
-        self.nodes.read().expect("no panic while held").1.len()
+        self.nodes.len()
     }
 
     /// The number of a content.
@@ -198,19 +258,7 @@ impl Contents {
         if self.clear_reports {
             state = state.without_reports_of_failed();
         }
-        if let Some(&id) = self.nodes.read().expect("no panic while held").0.get(&state) {
-            return id;
-        }
-        let state = Arc::new(state);
-        let facts = Arc::new(self.look(Arc::clone(&state)));
-        let mut nodes = self.nodes.write().expect("no panic while held");
-        if let Some(&id) = nodes.0.get(&state) {
-            return id;
-        }
-        let id = nodes.1.len() as u32;
-        nodes.1.push(facts);
-        nodes.0.insert(state, id);
-        id
+        self.nodes.number(Arc::new(state), |state| self.look(Arc::clone(state)))
     }
 
     fn look(&self, state: Arc<NodeState>) -> Facts {
@@ -239,6 +287,7 @@ impl Contents {
             replica_of: myself.master.filter(|_| myself.is_replica()).and_then(|m| position_of(&m)),
             epoch_beyond: state.max_epoch().0 > self.epoch_capacity,
             has_todo: state.todo() != crate::state::Todo::default(),
+            saved: OnceLock::new(),
             state,
         }
     }
@@ -256,11 +305,23 @@ impl Contents {
     }
 
     /// The step of node `at` with content `state` and keys `mask`.
-    pub(super) fn step(&self, at: usize, state: u32, mask: u8, input: In) -> Arc<Outcome> {
+    pub(super) fn step(&self, at: usize, state: u32, mask: u8, input: In) -> &Outcome {
+        self.outcome(self.step_number(at, state, mask, input))
+    }
+
+    /// A step that was taken.
+    pub(super) fn outcome(&self, number: u32) -> &Outcome {
+        &self.steps.entry(number).1
+    }
+
+    fn step_number(&self, at: usize, state: u32, mask: u8, input: In) -> u32 {
+        let key = step_key(state, mask, input.packed());
+        let number = self.steps.number(key, |_| self.compute(at, state, mask, input));
         if self.direct {
-            return Arc::new(self.compute(at, state, mask, input));
+            let now = self.compute(at, state, mask, input);
+            assert_eq!(now, *self.outcome(number), "a step depends on what the table does not know");
         }
-        self.steps.get((state, mask, input), || self.compute(at, state, mask, input))
+        number
     }
 
     /// The heartbeats with this header that change something at their receiver.
@@ -272,11 +333,20 @@ impl Contents {
         header: u32,
         reply: bool,
         from: usize,
-    ) -> Arc<Beats> {
-        let all = || self.all_beats(at, state, mask, header, reply, from);
-        let telling =
-            || all().into_iter().filter(|(_, _, o)| o.changes(state) || o.persist.is_some()).collect();
-        if self.direct { Arc::new(telling()) } else { self.beats.get((state, mask, header, reply), telling) }
+    ) -> Cow<'_, Beats> {
+        let telling = || {
+            let mut beats = self.all_beats(at, state, mask, header, reply, from);
+            beats.retain(|&(_, _, number)| {
+                let outcome = self.outcome(number);
+                outcome.changes(state) || outcome.persist.is_some()
+            });
+            beats
+        };
+        if self.direct {
+            return Cow::Owned(telling());
+        }
+        let key = step_key(state, mask, u64::from(header) << 1 | u64::from(reply));
+        Cow::Borrowed(self.beats.answer(key, |_| telling()))
     }
 
     /// Every heartbeat with this header: with each pick or none, and for a FAIL sender with each answer of the clock.
@@ -301,7 +371,7 @@ impl Contents {
         for pick in std::iter::once(255).chain(picks) {
             for &expired in expired {
                 let input = In::Header { header, reply, pick, expired };
-                beats.push((pick, expired, self.step(at, state, mask, input)));
+                beats.push((pick, expired, self.step_number(at, state, mask, input)));
             }
         }
         beats
@@ -316,22 +386,33 @@ impl Contents {
         }
     }
 
-    fn compute(&self, at: usize, state: u32, mask: u8, key: In) -> Outcome {
+    /// The step itself, by the core.
+    pub(super) fn take(&self, at: usize, state: u32, mask: u8, key: In) -> Taken {
         let config = &self.configs[at];
         let keys = Mask { slots: &self.key_slots, mask };
-        let mut node = match key {
-            In::Restart(saved) => NodeState::from_saved(&self.saved.get(saved), config),
-            _ => NodeState::clone(&self.facts(state).state),
+        let before = Arc::clone(&self.facts(state).state);
+        let mut after = match key {
+            In::Restart(saved) => NodeState::from_saved(self.saved.get(saved), config),
+            _ => NodeState::clone(&before),
         };
-        let input = self.input(at, key);
+        let input = self.input(at, state, key);
         let mut effects = Effects::new();
-        node.step(config, input.clone(), &keys, &mut effects);
+        after.step(config, input.clone(), &keys, &mut effects);
         let asked_by = match (&input, key) {
             (Input::Receive { message, .. }, In::Ask(_, of)) => {
                 position_of(&message.header.sender).map(|from| (from, of))
             }
             _ => None,
         };
+        let input = (!matches!(key, In::Restart(_))).then_some(input);
+        Taken { before, input, after, effects, asked_by }
+    }
+
+    fn compute(&self, at: usize, state: u32, mask: u8, key: In) -> Outcome {
+        let taken = self.take(at, state, mask, key);
+        let step = taken.as_step("", &self.configs[at]);
+        let violated =
+            [s4_epoch_monotone(&step), s5_fail_quorum(&step, |_, _| false), s9_no_stale_owner_serve(&step)];
         let mut outcome = Outcome {
             to: 0,
             persist: None,
@@ -340,13 +421,17 @@ impl Contents {
             flushes: false,
             closed: 0,
             refused: None,
-            input: (!matches!(key, In::Restart(_))).then_some(input),
-            effects: Effects::new(),
+            wrong: WRONG
+                .iter()
+                .zip(&violated)
+                .fold(0, |w, ((_, bit), v)| if v.is_some() { w | bit } else { w }),
         };
-        for effect in &effects.0 {
+        for effect in &taken.effects.0 {
             match effect {
                 Effect::Persist { fsync } => outcome.persist = Some(*fsync),
-                Effect::Send { to, message } => outcome.sent.extend(self.sent(&node, *to, message, asked_by)),
+                Effect::Send { to, message } => {
+                    outcome.sent.extend(self.sent(&taken.after, *to, message, taken.asked_by));
+                }
                 Effect::DropKeys(slot) => outcome.drops |= 1 << slot.index(),
                 Effect::FlushAll => outcome.flushes = true,
                 Effect::Disconnect(id) | Effect::Removed(id) => {
@@ -356,8 +441,7 @@ impl Contents {
                 _ => {}
             }
         }
-        outcome.effects = effects;
-        outcome.to = self.intern(node);
+        outcome.to = self.intern(taken.after);
         outcome
     }
 
@@ -387,7 +471,7 @@ impl Contents {
         }
     }
 
-    fn input(&self, at: usize, key: In) -> Input {
+    fn input(&self, at: usize, state: u32, key: In) -> Input {
         let receive = |link: Link, message: Message, expired: bool| {
             let from = position_of(&message.header.sender).map_or(0, usize::from);
             let receipt = Receipt {
@@ -411,14 +495,13 @@ impl Contents {
                 receive(link, Message { header: content.header.clone(), body }, expired)
             }
             In::Shot(id) | In::Ask(id, _) => {
-                let message = Message::clone(&self.shots.get(id));
+                let message = self.shots.get(id).clone();
                 receive(Link::Inbound(Some(message.header.sender)), message, true)
             }
-            In::Answer(id, of) => {
-                receive(Link::Outbound(placeholder(of)), Message::clone(&self.shots.get(id)), true)
-            }
+            In::Answer(id, of) => receive(Link::Outbound(placeholder(of)), self.shots.get(id).clone(), true),
             In::LinkUp(of) => Input::LinkUp { peer: placeholder(of), dice: Dice::Least },
-            In::Timer(timer) => Input::Timer(timer),
+            In::Timer(n) => Input::Timer(self.facts(state).timers[usize::from(n)]),
+            In::Overdue(peer) => Input::Timer(Timer::PongOverdue(node_id(peer.into()))),
             In::Command(n) => {
                 Input::Command { command: self.commands[usize::from(n)].clone(), dice: Dice::Least }
             }

@@ -98,14 +98,16 @@ impl World {
         let what = |pick, expired| Move::Heartbeat { from: from as u8, to: to as u8, reply, pick, expired };
         let awake = s.nodes[to].drowsy >> from & 1 == 0;
         if awake {
-            for (pick, expired, outcome) in self.contents.beats(to, state, mask, header, reply, from).iter() {
-                self.apply(s, s.clone(), to, outcome, (what(*pick, *expired), StepKind::Fair), steps);
+            for &(pick, expired, beat) in self.contents.beats(to, state, mask, header, reply, from).iter() {
+                let outcome = self.contents.outcome(beat);
+                self.apply(s, s.clone(), to, outcome, (what(pick, expired), StepKind::Fair), steps);
             }
         } else {
-            for (pick, expired, outcome) in self.contents.all_beats(to, state, mask, header, reply, from) {
+            for (pick, expired, beat) in self.contents.all_beats(to, state, mask, header, reply, from) {
+                let outcome = self.contents.outcome(beat);
                 let mut next = s.clone();
                 next.nodes[to].drowsy &= !(1 << from);
-                self.apply(s, next, to, &outcome, (what(pick, expired), StepKind::Fair), steps);
+                self.apply(s, next, to, outcome, (what(pick, expired), StepKind::Fair), steps);
             }
         }
     }
@@ -121,15 +123,16 @@ impl World {
         match item.what {
             What::Parked(header) => {
                 let stay = self.scenario.options.leave_it_there && self.scenario.options.queues.is_none();
-                for (pick, expired, outcome) in
+                for (pick, expired, beat) in
                     self.contents.all_beats(to, state, mask, header, is_reply(l), from)
                 {
+                    let outcome = self.contents.outcome(beat);
                     let what = |stays| Move::Parked { link: l, stays, pick, expired };
-                    self.apply(s, next.clone(), to, &outcome, (what(false), StepKind::Fair), steps);
+                    self.apply(s, next.clone(), to, outcome, (what(false), StepKind::Fair), steps);
                     if stay {
                         let mut kept = s.clone();
                         kept.nodes[to].drowsy &= !(1 << from);
-                        self.apply(s, kept, to, &outcome, (what(true), StepKind::Neither), steps);
+                        self.apply(s, kept, to, outcome, (what(true), StepKind::Neither), steps);
                     }
                 }
             }
@@ -155,7 +158,7 @@ impl World {
                     self.take_step(s, next, to, In::Answer(id, of), (what, StepKind::Fair), steps);
                 } else {
                     // The connection it came on is gone.
-                    steps.add(what, StepKind::Fair, next);
+                    steps.add(what, StepKind::Fair, &next);
                 }
             }
         }
@@ -168,7 +171,7 @@ impl World {
             let mut next = s.clone();
             let what = What::Parked(self.contents.facts(s.nodes[source(l)].state).header);
             next.push(Item { link: l, what, twice: false });
-            steps.add(Move::SendHeader { link: l }, StepKind::Fair, next);
+            steps.add(Move::SendHeader { link: l }, StepKind::Fair, &next);
         }
     }
 
@@ -185,7 +188,7 @@ impl World {
             for keep in 0..s.on_link(item.link).count() {
                 let mut next = s.clone();
                 next.truncate(item.link, keep);
-                steps.add(Move::Lose { link: item.link, keep: keep as u8 }, StepKind::Neither, next);
+                steps.add(Move::Lose { link: item.link, keep: keep as u8 }, StepKind::Neither, &next);
             }
         }
     }
@@ -224,21 +227,26 @@ impl World {
                 }
             }
         }
-        for set in 0u32..1 << shut.len() {
-            if set.count_ones() as usize > room {
-                continue;
-            }
+        if shut.is_empty() {
+            return self.queue(next, &shots, doing, steps);
+        }
+        self.queue(next.clone(), &shots, doing, steps);
+        for set in (1u32..1 << shut.len()).filter(|set| set.count_ones() as usize <= room) {
             let mut to = next.clone();
             for (n, item) in shut.iter().enumerate() {
                 if set >> n & 1 == 1 {
                     to.push(*item);
                 }
             }
-            for item in &shots {
-                self.coalesce(&mut to, *item);
-            }
-            steps.add(doing.0, doing.1, to);
+            self.queue(to, &shots, doing, steps);
         }
+    }
+
+    fn queue(&self, mut to: WorldState, shots: &[Item], doing: Doing, steps: &mut Steps<'_>) {
+        for item in shots {
+            self.coalesce(&mut to, *item);
+        }
+        steps.add(doing.0, doing.1, &to);
     }
 
     /// The one-shot messages of a step, as items; whether one finds no room.

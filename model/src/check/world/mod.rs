@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stateright::{Model, Property};
 
-use super::explore::{Explorable, StepKind, Taken};
+use super::explore::{Explorable, StepKind, Taken, Visit};
 use super::scenario::{Scenario, ScenarioError, ScriptStep};
 use crate::input::Timer;
 
@@ -57,62 +57,148 @@ pub struct World {
 pub struct Step {
     index: u16,
     what: Move,
+    /// Which properties of steps it violates ([`contents::WRONG`]).
+    wrong: u8,
 }
 
 /// What happens in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Move {
-    Heartbeat { from: u8, to: u8, reply: bool, pick: u8, expired: bool },
-    Parked { link: u8, stays: bool, pick: u8, expired: bool },
-    Message { link: u8, stays: bool },
-    SendHeader { link: u8 },
-    Lose { link: u8, keep: u8 },
-    LinkUp { node: u8, placeholder: u8 },
-    Timer { node: u8, timer: Timer },
-    Pfail { node: u8, peer: u8 },
-    BeforeSleep { node: u8 },
-    Command { operator: u8 },
-    Migrate { operator: u8, key: u8 },
-    Restore { transfer: u8 },
-    Answer { transfer: u8 },
-    TimeUp { transfer: u8 },
-    OperatorDies { operator: u8, returns: bool },
-    OperatorReturns { operator: u8, at: u8 },
-    Client { client: u8, op: u8, key: u8, node: u8 },
-    Asks { client: u8 },
-    Crash { node: u8, power: bool, for_good: bool },
-    Restart { node: u8 },
-    WriteBack { node: u8 },
-    Pause { node: u8 },
-    Resume { node: u8 },
-    Cut { node: u8, out: bool },
-    Heal { node: u8, out: bool },
-    Reset { from: u8, to: u8 },
-    Resync { node: u8 },
+    Heartbeat {
+        from: u8,
+        to: u8,
+        reply: bool,
+        pick: u8,
+        expired: bool,
+    },
+    Parked {
+        link: u8,
+        stays: bool,
+        pick: u8,
+        expired: bool,
+    },
+    Message {
+        link: u8,
+        stays: bool,
+    },
+    SendHeader {
+        link: u8,
+    },
+    Lose {
+        link: u8,
+        keep: u8,
+    },
+    LinkUp {
+        node: u8,
+        placeholder: u8,
+    },
+    /// A timer by its position among those armed.
+    Timer {
+        node: u8,
+        timer: u8,
+    },
+    Pfail {
+        node: u8,
+        peer: u8,
+    },
+    BeforeSleep {
+        node: u8,
+    },
+    Command {
+        operator: u8,
+    },
+    Migrate {
+        operator: u8,
+        key: u8,
+    },
+    Restore {
+        transfer: u8,
+    },
+    Answer {
+        transfer: u8,
+    },
+    TimeUp {
+        transfer: u8,
+    },
+    OperatorDies {
+        operator: u8,
+        returns: bool,
+    },
+    OperatorReturns {
+        operator: u8,
+        at: u8,
+    },
+    Client {
+        client: u8,
+        op: u8,
+        key: u8,
+        node: u8,
+    },
+    Asks {
+        client: u8,
+    },
+    Crash {
+        node: u8,
+        power: bool,
+        for_good: bool,
+    },
+    Restart {
+        node: u8,
+    },
+    WriteBack {
+        node: u8,
+    },
+    Pause {
+        node: u8,
+    },
+    Resume {
+        node: u8,
+    },
+    Cut {
+        node: u8,
+        out: bool,
+    },
+    Heal {
+        node: u8,
+        out: bool,
+    },
+    Reset {
+        from: u8,
+        to: u8,
+    },
+    Resync {
+        node: u8,
+    },
 }
 
 /// What happens, and whether that is fair.
 type Doing = (Move, StepKind);
 
-/// The steps of one state, as they are found.
+/// Receives the steps of one state, as they are found.
 struct Steps<'a> {
     from: &'a WorldState,
-    all: Vec<(Step, Taken<WorldState>)>,
+    count: u16,
+    /// What the steps of nodes violate that the next steps are made of.
+    wrong: u8,
+    visit: &'a mut Visit<'a, World>,
 }
 
 impl Steps<'_> {
     /// A step to `to`, unless nothing changes.
-    fn add(&mut self, what: Move, kind: StepKind, to: WorldState) {
-        if to != *self.from {
-            let index = self.all.len() as u16;
-            self.all.push((Step { index, what }, Taken::to(kind, to)));
+    fn add(&mut self, what: Move, kind: StepKind, to: &WorldState) {
+        if to != self.from {
+            self.hand_over(what, Taken::to(kind, to));
         }
     }
 
     /// A step that a bound of the world forbids.
     fn cut(&mut self, what: Move, kind: StepKind, bound: &'static str) {
-        let index = self.all.len() as u16;
-        self.all.push((Step { index, what }, Taken::cut_off(kind, bound)));
+        self.hand_over(what, Taken::cut_off(kind, bound));
+    }
+
+    fn hand_over(&mut self, what: Move, taken: Taken<&WorldState>) {
+        (self.visit)(Step { index: self.count, what, wrong: self.wrong }, taken);
+        self.count += 1;
     }
 }
 
@@ -120,7 +206,7 @@ impl Steps<'_> {
 type Expansion = (u64, WorldState, Arc<Vec<(Step, Taken<WorldState>)>>);
 
 thread_local! {
-    /// The last expansion of this thread: a checker asks for the actions of a state and then takes each of them.
+    /// The last expansion of this thread: Stateright's checker asks for the actions of a state and then takes each of them.
     static LAST: RefCell<Option<Expansion>> = const { RefCell::new(None) };
 }
 
@@ -154,13 +240,11 @@ impl World {
             _ => None,
         });
         known.unwrap_or_else(|| {
-            let mut steps = Steps { from: s, all: Vec::new() };
-            self.deliveries(s, &mut steps);
-            self.node_moves(s, &mut steps);
-            self.operator_moves(s, &mut steps);
-            self.client_moves(s, &mut steps);
-            self.fault_moves(s, &mut steps);
-            let all = Arc::new(steps.all);
+            let mut all = Vec::new();
+            self.for_each_step(s, &mut |step, Taken { to, kind, cut_off }| {
+                all.push((step, Taken { to: to.cloned(), kind, cut_off }));
+            });
+            let all = Arc::new(all);
             LAST.set(Some((self.identity, s.clone(), Arc::clone(&all))));
             all
         })
@@ -172,8 +256,8 @@ impl World {
             let cell = s.nodes[node];
             let facts = self.contents.facts(cell.state);
             let at = node as u8;
-            for &timer in &facts.timers {
-                let Some((kind, budget)) = self.timer_kind(s, &facts, timer) else { continue };
+            for (n, &timer) in (0..).zip(&facts.timers) {
+                let Some((kind, budget)) = self.timer_kind(s, facts, timer) else { continue };
                 let mut next = s.clone();
                 if let Some(b) = budget {
                     next.budgets.spend(b);
@@ -182,8 +266,8 @@ impl World {
                     s,
                     next,
                     node,
-                    In::Timer(timer),
-                    (Move::Timer { node: at, timer }, kind),
+                    In::Timer(n),
+                    (Move::Timer { node: at, timer: n }, kind),
                     steps,
                 );
             }
@@ -208,9 +292,8 @@ impl World {
                 } else {
                     continue;
                 };
-                let timer = Timer::PongOverdue(node_id(peer));
                 let what = Move::Pfail { node: at, peer: peer as u8 };
-                self.take_step(s, next, node, In::Timer(timer), (what, kind), steps);
+                self.take_step(s, next, node, In::Overdue(peer as u8), (what, kind), steps);
             }
             for &(placeholder, to) in &facts.handshakes {
                 let to = usize::from(to);
@@ -239,7 +322,7 @@ impl World {
             if cell.saved != cell.synced {
                 let mut next = s.clone();
                 next.nodes[node].synced = cell.saved;
-                steps.add(Move::WriteBack { node: at }, StepKind::Fair, next);
+                steps.add(Move::WriteBack { node: at }, StepKind::Fair, &next);
             }
             if let Some(master) = facts.replica_of.filter(|&m| s.runs(usize::from(m))) {
                 let mut next = s.clone();
@@ -249,7 +332,7 @@ impl World {
                         key.disk[node] = key.memory[node];
                     }
                 }
-                steps.add(Move::Resync { node: at }, StepKind::Fair, next);
+                steps.add(Move::Resync { node: at }, StepKind::Fair, &next);
             }
         }
     }
@@ -293,7 +376,7 @@ impl World {
         steps: &mut Steps<'_>,
     ) {
         let outcome = self.contents.step(node, s.nodes[node].state, s.key_mask(node), input);
-        self.apply(s, next, node, &outcome, doing, steps);
+        self.apply(s, next, node, outcome, doing, steps);
     }
 
     /// What follows from an outcome: what it does to its node, messages, and the headers that are left behind.
@@ -309,10 +392,26 @@ impl World {
         if !self.land(&mut next, node, outcome) {
             return steps.cut(doing.0, doing.1, "epoch");
         }
-        if !self.scenario.options.update_at_once {
-            return self.settle(s, next, &[node], &outcome.sent, doing, steps);
+        steps.wrong = outcome.wrong;
+        if self.scenario.options.update_at_once {
+            self.settle_updates(s, next, node, outcome, doing, steps);
+        } else {
+            self.settle(s, next, &[node], &outcome.sent, doing, steps);
         }
-        // Each that can be settled now is applied, or dropped; of two to one node the second has to wait.
+        steps.wrong = 0;
+    }
+
+    /// The same where an UPDATE may be settled in the step that provokes it: each that can be is applied, or dropped; of two to one node the
+    /// second has to wait.
+    fn settle_updates(
+        &self,
+        s: &WorldState,
+        next: WorldState,
+        node: usize,
+        outcome: &Outcome,
+        doing: Doing,
+        steps: &mut Steps<'_>,
+    ) {
         let mut now: Vec<(usize, u32)> = Vec::new();
         for (to, id) in self.updates(&outcome.sent) {
             if self.settles(&next, node, to) && now.iter().all(|(other, _)| *other != to) {
@@ -324,6 +423,7 @@ impl World {
         let later: Vec<Sent> = outcome.sent.iter().filter(|sent| !is_now(sent)).copied().collect();
         for set in 0u32..1 << now.len() {
             let (mut next, mut actors) = (next.clone(), vec![node]);
+            steps.wrong = outcome.wrong;
             for (i, &(to, id)) in now.iter().enumerate() {
                 if set >> i & 1 == 0 {
                     continue;
@@ -333,7 +433,8 @@ impl World {
                     return steps.cut(doing.0, doing.1, "an answer to an UPDATE that is settled at once");
                 }
                 next.nodes[to].drowsy &= !(1 << node);
-                if !self.land(&mut next, to, &answer) {
+                steps.wrong |= answer.wrong;
+                if !self.land(&mut next, to, answer) {
                     return steps.cut(doing.0, doing.1, "epoch");
                 }
                 actors.push(to);
@@ -350,7 +451,7 @@ impl World {
             return false;
         }
         if let Some(fsync) = outcome.persist.filter(|_| self.shape.disks) {
-            let saved = self.contents.saved.id(facts.state.saved());
+            let saved = self.contents.saved_of(facts);
             next.nodes[node].saved = saved;
             if fsync {
                 next.nodes[node].synced = saved;
@@ -403,16 +504,25 @@ impl Explorable for World {
     }
 
     /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
-    fn is_quiescent(&self, s: &WorldState) -> bool {
-        let calm = s.messages.is_empty()
+    fn for_each_step(&self, s: &WorldState, visit: &mut Visit<'_, Self>) {
+        let mut steps = Steps { from: s, count: 0, wrong: 0, visit };
+        self.deliveries(s, &mut steps);
+        self.node_moves(s, &mut steps);
+        self.operator_moves(s, &mut steps);
+        self.client_moves(s, &mut steps);
+        self.fault_moves(s, &mut steps);
+    }
+
+    fn is_quiescent(&self, s: &WorldState, moves: bool) -> bool {
+        !moves
+            && s.messages.is_empty()
             && s.cut_in == 0
             && s.cut_out == 0
             && s.nodes[..self.shape.nodes].iter().all(|c| matches!(c.life, Life::Up | Life::Dead))
             && s.transfers.iter().all(|t| t.stage == state::Stage::Astray)
             && s.operators[..self.shape.operators]
                 .iter()
-                .all(|o| o.mood != Mood::Dead && o.mood != Mood::Waits);
-        calm && self.expand(s).iter().all(|(_, t)| t.kind != StepKind::Fair)
+                .all(|o| o.mood != Mood::Dead && o.mood != Mood::Waits)
     }
 
     fn encode(&self, state: &WorldState, out: &mut Vec<u8>) {

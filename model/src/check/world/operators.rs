@@ -47,7 +47,7 @@ impl World {
                     s,
                     next,
                     *node,
-                    &outcome,
+                    outcome,
                     (Move::Command { operator: who as u8 }, StepKind::Fair),
                     steps,
                 );
@@ -66,7 +66,7 @@ impl World {
                 let mut next = s.clone();
                 if keys.is_empty() {
                     next.operators[who].at += 1;
-                    steps.add(what(255), StepKind::Fair, next);
+                    steps.add(what(255), StepKind::Fair, &next);
                     return;
                 }
                 for key in keys {
@@ -74,7 +74,7 @@ impl World {
                     let mut next = s.clone();
                     if self.route(s, from, key, kind) != Route::Serve {
                         next.operators[who].mood = Mood::Stopped;
-                        steps.add(what(key), StepKind::Fair, next);
+                        steps.add(what(key), StepKind::Fair, &next);
                     } else if matches!(s.nodes[to].life, Life::Up | Life::Paused)
                         && self.open_both(s, from, to)
                     {
@@ -111,7 +111,7 @@ impl World {
                 .iter_mut()
                 .filter(|t| t.operator == Some(who as u8))
                 .for_each(|t| t.operator = None);
-            steps.add(Move::OperatorDies { operator: who as u8, returns }, StepKind::Fault, next);
+            steps.add(Move::OperatorDies { operator: who as u8, returns }, StepKind::Fault, &next);
         }
     }
 
@@ -122,7 +122,7 @@ impl World {
             let mut next = s.clone();
             next.operators[who].at = at;
             next.operators[who].mood = Mood::Works;
-            steps.add(Move::OperatorReturns { operator: who as u8, at }, StepKind::Fair, next);
+            steps.add(Move::OperatorReturns { operator: who as u8, at }, StepKind::Fair, &next);
         }
     }
 
@@ -137,10 +137,10 @@ impl World {
                     let taken = self.restore(&mut next, to, key, t);
                     if t.stage == Stage::Astray {
                         next.transfers.remove(n);
-                        steps.add(Move::Restore { transfer: what }, StepKind::Neither, next);
+                        steps.add(Move::Restore { transfer: what }, StepKind::Neither, &next);
                     } else {
                         next.transfers[n].stage = if taken { Stage::Taken } else { Stage::Refused };
-                        steps.add(Move::Restore { transfer: what }, StepKind::Fair, next);
+                        steps.add(Move::Restore { transfer: what }, StepKind::Fair, &next);
                     }
                 }
             }
@@ -205,7 +205,7 @@ impl World {
         served && !busy
     }
 
-    fn command_number(&self, who: usize, at: usize) -> u16 {
+    pub(super) fn command_number(&self, who: usize, at: usize) -> u16 {
         let before: usize = self.scripts[..who].iter().map(Vec::len).sum();
         (before + at) as u16
     }

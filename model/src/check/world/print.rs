@@ -77,7 +77,10 @@ impl World {
                 let to = facts.handshakes.iter().find(|(p, _)| *p == placeholder).map_or(255, |(_, to)| *to);
                 format!("{} connects to the address of {}", n(node), n(to))
             }
-            Move::Timer { node, timer } => format!("at {}, {}", n(node), self.tell_timer(timer)),
+            Move::Timer { node, timer } => {
+                let timers = &self.contents.facts(s.nodes[usize::from(node)].state).timers;
+                format!("at {}, {}", n(node), self.tell_timer(timers[usize::from(timer)]))
+            }
             Move::Pfail { node, peer } => format!("{} marks {} PFAIL", n(node), n(peer)),
             Move::BeforeSleep { node } => format!("{} does what it put off", n(node)),
             Move::Command { operator } => self.tell_command(s, operator),
@@ -176,8 +179,8 @@ impl World {
             return "?".into();
         };
         let refused = self
-            .outcome_of(s, s, Move::Command { operator })
-            .and_then(|(_, _, o)| o.refused.clone())
+            .acted(s, s, Move::Command { operator })
+            .and_then(|acted| self.outcome(acted).refused.clone())
             .map_or(String::new(), |why| format!(" -> refused: {why}"));
         format!("{} at {}: CLUSTER {text}{refused}", self.operator(operator), self.scenario.nodes[*at].name)
     }

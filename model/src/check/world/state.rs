@@ -1,5 +1,7 @@
 //! The state of a world: small numbers. Node and message contents are interned ([`super::tables`]).
 
+use smallvec::SmallVec;
+
 use super::super::scenario::{MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS};
 
 /// A world at one moment. Arrays are as long as a world may be; what is beyond its nodes, keys, clients and operators is zero.
@@ -7,10 +9,10 @@ use super::super::scenario::{MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS};
 pub struct WorldState {
     pub(super) nodes: [Cell; MAX_NODES],
     /// Everything under way, by link, and on a link in order.
-    pub(super) messages: Vec<Item>,
+    pub(super) messages: SmallVec<[Item; 8]>,
     pub(super) keys: [KeyCell; MAX_KEYS],
     pub(super) asks: [Option<Ask>; MAX_CLIENTS],
-    pub(super) transfers: Vec<TransferCell>,
+    pub(super) transfers: SmallVec<[TransferCell; 2]>,
     pub(super) operators: [OperatorCell; MAX_OPERATORS],
     pub(super) budgets: Budgets,
     /// Nodes all of whose messages out (in) are held up.

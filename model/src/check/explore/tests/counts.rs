@@ -47,7 +47,7 @@ impl Explorable for Philosophers {
         Taken::to(StepKind::Fair, after)
     }
 
-    fn is_quiescent(&self, _: &Held) -> bool {
+    fn is_quiescent(&self, _: &Held, _: bool) -> bool {
         false
     }
 
@@ -136,7 +136,7 @@ impl Explorable for TwoPhase {
         Taken::to(kind, after)
     }
 
-    fn is_quiescent(&self, state: &Commit) -> bool {
+    fn is_quiescent(&self, state: &Commit, _: bool) -> bool {
         state.managers.iter().all(|&manager| manager == state.decision + 1)
     }
 
@@ -181,7 +181,7 @@ impl Explorable for Grid {
         Taken::to(kind, (from.0 + by.0, from.1 + by.1))
     }
 
-    fn is_quiescent(&self, _: &(u16, u16)) -> bool {
+    fn is_quiescent(&self, _: &(u16, u16), _: bool) -> bool {
         false
     }
 
@@ -325,7 +325,7 @@ fn a_lossy_encoding_is_noticed() {
         fn take(&self, from: &u32, action: &usize) -> Taken<u32> {
             self.0.take(from, action)
         }
-        fn is_quiescent(&self, _: &u32) -> bool {
+        fn is_quiescent(&self, _: &u32, _: bool) -> bool {
             false
         }
         fn encode(&self, state: &u32, out: &mut Vec<u8>) {

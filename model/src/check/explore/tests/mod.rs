@@ -79,7 +79,7 @@ impl Explorable for Drawn {
         }
     }
 
-    fn is_quiescent(&self, state: &u32) -> bool {
+    fn is_quiescent(&self, state: &u32, _: bool) -> bool {
         self.quiescent.contains(state)
     }
 
