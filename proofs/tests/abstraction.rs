@@ -290,7 +290,8 @@ fn larger_sets_of_gossip_are_repeated_deliveries() {
 #[test]
 fn one_representative_of_slots_and_two() {
     // Both masters claim slots 3 and 4: always together.
-    let one = built_in("gossip-contend");
+    let mut one = built_in("gossip-contend");
+    one.d = 1;
     let mut two = one.clone();
     two.slots = 5;
     two.nodes[0].slots.push(4);

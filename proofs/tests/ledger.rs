@@ -9,44 +9,45 @@ use slotproof_proofs::{Explored, built_in, explore};
 /// Name, d, unique states, depth, properties that are violated (known hazards of the rules).
 type Row = (&'static str, u8, usize, usize, &'static str);
 
-const LEDGER: [Row; 21] = [
-    ("gossip-2", 1, 1631, 17, ""),
-    ("gossip-2-reset", 1, 3655, 18, "L2"),
-    ("gossip-3-chain", 0, 578059, 34, "L2"),
-    ("gossip-collision", 2, 11685, 8, ""),
-    ("gossip-contend", 1, 207387, 22, "L1 L2"),
-    ("fd-3-crash", 1, 968, 15, ""),
-    ("fd-3-cut-in", 1, 54021, 17, ""),
-    ("fd-3-cut-out", 1, 48521, 17, ""),
-    ("fd-3-early", 1, 123307, 13, ""),
-    ("fd-5-crash", 0, 21870, 23, ""),
-    ("fd-3-crash-pause", 0, 41581, 19, ""),
-    ("fd-3-pause", 1, 443964, 23, ""),
-    ("migration-last-slot", 0, 8947, 19, ""),
-    ("migration-crash", 0, 37075, 23, "S6 S7 S8"),
-    ("migration-power", 0, 74263, 26, "S10 S6 S7 S8 S9"),
-    ("migration-h09", 1, 2392, 13, "L1 L2 S9"),
-    ("migration-h12", 1, 29, 8, "S6 S7"),
-    ("migration-retry", 0, 193662, 25, "S6 S7 S8"),
-    ("migration-no-replace", 0, 172257, 25, "S7 S8"),
-    ("migration-abort", 0, 440091, 26, "S6 S7 S8"),
-    ("migration-resume", 1, 227710, 24, ""),
-];
+/// Each row is a test of its own, so that they run side by side.
+macro_rules! ledger {
+    ($($test:ident: $row:expr,)*) => {
+        const LEDGER: &[Row] = &[$($row),*];
+        $(#[test]
+        fn $test() {
+            compare($row);
+        })*
+    };
+}
 
-/// Minutes each: greater bounds, and the scenario that is only run here.
-const SLOW: [Row; 5] = [
-    ("gossip-contend", 2, 7_127_284, 28, "L1 L2"),
-    ("fd-3-crash-pause", 1, 6_973_447, 32, ""),
-    ("migration-resume", 2, 3_919_198, 27, ""),
-    ("migration-no-replace", 1, 7_640_745, 31, "S7 S8"),
-    ("migration-retry", 1, 8_595_220, 31, "S6 S7 S8"),
-];
+ledger! {
+    gossip_2: ("gossip-2", 1, 1_631, 17, ""),
+    gossip_2_reset: ("gossip-2-reset", 1, 3_655, 18, "L2"),
+    gossip_3_chain: ("gossip-3-chain", 1, 444_871, 31, "L2"),
+    gossip_3_chain_late: ("gossip-3-chain-late", 0, 578_059, 34, "L2"),
+    gossip_collision: ("gossip-collision", 2, 11_685, 8, ""),
+    gossip_contend: ("gossip-contend", 2, 7_127_284, 28, "L1 L2"),
+    fd_3_crash: ("fd-3-crash", 1, 968, 15, ""),
+    fd_3_cut_in: ("fd-3-cut-in", 1, 54_021, 17, ""),
+    fd_3_cut_out: ("fd-3-cut-out", 1, 48_521, 17, ""),
+    fd_3_early: ("fd-3-early", 1, 123_307, 13, ""),
+    fd_5_crash: ("fd-5-crash", 0, 21_870, 23, ""),
+    fd_5_2_crashes: ("fd-5-2-crashes", 0, 12_139_957, 29, ""),
+    fd_3_crash_pause: ("fd-3-crash-pause", 1, 6_973_447, 32, ""),
+    fd_3_pause: ("fd-3-pause", 1, 443_964, 23, ""),
+    migration_last_slot: ("migration-last-slot", 0, 5_775, 19, ""),
+    migration_crash: ("migration-crash", 0, 22_418, 23, "S6 S7 S8"),
+    migration_power: ("migration-power", 0, 48_076, 26, "S10 S6 S7 S8 S9"),
+    migration_h09: ("migration-h09", 1, 2_392, 13, "L1 L2 S9"),
+    migration_h12: ("migration-h12", 1, 23, 8, "S6 S7"),
+    migration_retry: ("migration-retry", 1, 1_406_069, 29, "S6 S7 S8"),
+    migration_no_replace: ("migration-no-replace", 1, 1_240_307, 29, "S7 S8"),
+    migration_abort: ("migration-abort", 1, 3_037_757, 30, "S6 S7 S8"),
+    migration_resume: ("migration-resume", 2, 1_869_156, 25, ""),
+}
 
-/// The greatest of them, beside the others on a second core.
-const GREATEST: Row = ("migration-abort", 1, 17_982_755, 31, "S6 S7 S8");
-
-/// Scenarios that are run by hand (`slotproof check fd-5-2-crashes`): 12,139,957 states, six and a half minutes.
-const BY_HAND: [&str; 1] = ["fd-5-2-crashes"];
+/// Above 20 million states: `slotproof check --all` explores them.
+const FURTHER: [Row; 1] = [("gossip-3-chain-late", 1, 25_894_644, 39, "L2")];
 
 fn compare((name, d, states, depth, violated): Row) -> Explored {
     let mut scenario = built_in(name);
@@ -68,29 +69,16 @@ fn compare((name, d, states, depth, violated): Row) -> Explored {
 }
 
 #[test]
-fn exact_states_and_verdicts() {
-    for row in LEDGER {
+#[ignore = "takes minutes and gigabytes"]
+fn further_bounds() {
+    for row in FURTHER {
         compare(row);
     }
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn exact_states_and_verdicts_at_greater_bounds() {
-    for row in SLOW {
-        compare(row);
-    }
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn exact_states_and_verdicts_of_the_greatest_world() {
-    compare(GREATEST);
 }
 
 #[test]
 fn stateright_counts_the_same() {
-    for row in LEDGER.into_iter().filter(|r| r.2 < 250_000) {
+    for row in LEDGER.iter().filter(|r| r.2 < 250_000) {
         let mut scenario = built_in(row.0);
         scenario.d = row.1;
         let world = slotproof_model::check::world::World::new(scenario).expect("a world");
@@ -102,9 +90,11 @@ fn stateright_counts_the_same() {
 #[test]
 fn every_built_in_scenario_is_in_the_ledger() {
     for (name, _) in BUILT_IN {
-        let here = LEDGER.iter().chain(&SLOW).any(|r| r.0 == *name) || BY_HAND.contains(name);
-        assert!(here, "{name}");
-        assert_eq!(built_in(name).name, *name);
+        let scenario = built_in(name);
+        assert_eq!(scenario.name, *name);
+        let mut rows = LEDGER.iter().chain(&FURTHER).filter(|r| r.0 == *name).map(|r| r.1);
+        assert_eq!(rows.next(), Some(scenario.d), "{name}: the bound that ships is in the ledger");
+        assert_eq!(rows.collect::<Vec<u8>>(), scenario.further_d, "{name}: further bounds");
     }
 }
 

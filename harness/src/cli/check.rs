@@ -17,6 +17,9 @@ pub(crate) struct Check {
     /// List the scenarios and do not run them.
     #[arg(long)]
     list: bool,
+    /// Explore each at its further bounds too, which takes long and needs gigabytes.
+    #[arg(long)]
+    all: bool,
     /// Run them under these rules.
     #[arg(long, value_name = "NAME")]
     rules: Option<String>,
@@ -60,6 +63,13 @@ fn all(args: &Check) -> Result<bool, ScenarioError> {
             out::line(format_args!("{:<22} {:<18} {}", s.name, format!("{:?}", s.family), s.about));
         }
         return Ok(true);
+    }
+    if args.all {
+        let further = |s: &Scenario| {
+            let s = s.clone();
+            s.further_d.clone().into_iter().map(move |d| Scenario { d, ..s.clone() })
+        };
+        scenarios = scenarios.iter().flat_map(|s| std::iter::once(s.clone()).chain(further(s))).collect();
     }
     let mut good = true;
     for scenario in &scenarios {

@@ -38,6 +38,9 @@ pub struct Scenario {
     pub slots: u16,
     /// How many stale headers may be parked at once in the whole world.
     pub d: u8,
+    /// Greater bounds at which `slotproof check --all` explores it too: too large for everyday tests.
+    #[serde(default)]
+    pub further_d: Vec<u8>,
     /// The rules of every node that does not name its own.
     #[serde(default = "redis_7_0")]
     pub rules: String,
@@ -485,6 +488,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("gossip-2"),
     built_in!("gossip-2-reset"),
     built_in!("gossip-3-chain"),
+    built_in!("gossip-3-chain-late"),
     built_in!("gossip-collision"),
     built_in!("gossip-contend"),
     built_in!("fd-3-crash"),

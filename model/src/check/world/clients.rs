@@ -31,40 +31,44 @@ impl World {
         (0..self.shape.nodes).filter(claims).max_by_key(rank)
     }
 
+    /// Clients are alike: of those with nothing pending one acts for all, and those with the same ASK act as one.
     pub(super) fn client_moves(&self, s: &WorldState, steps: &mut Steps<'_>) {
-        for client in 0..self.shape.clients {
-            match s.asks[client] {
-                Some(ask) => self.asked(s, client, ask, steps),
+        let asks = &s.asks[..self.shape.clients];
+        for (client, ask) in asks.iter().enumerate() {
+            if client > 0 && asks[client - 1] == *ask {
+                continue;
+            }
+            match ask {
+                Some(ask) => self.asked(s, client, *ask, steps),
                 None => self.fresh(s, client, steps),
             }
         }
     }
 
     fn fresh(&self, s: &WorldState, client: usize, steps: &mut Steps<'_>) {
+        let kind = RequestKind { write: true, ..RequestKind::default() };
         for key in 0..self.shape.keys {
-            for op in [Op::Write, Op::Delete] {
-                for at in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
-                    let what =
-                        Move::Client { client: client as u8, op: op as u8, key: key as u8, node: at as u8 };
-                    let kind = RequestKind { write: true, ..RequestKind::default() };
-                    let slot = Slot::new(self.scenario.keys[key].slot);
-                    match self.route(s, at, key, kind) {
-                        Route::Serve => {
-                            let legitimate = self.legitimate(s, slot) == Some(at);
-                            let next = self.served(s, at, key, op, legitimate);
-                            steps.add(what, StepKind::Neither, &next);
+            let slot = Slot::new(self.scenario.keys[key].slot);
+            for at in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
+                let what = |op| Move::Client { op, key: key as u8, node: at as u8 };
+                match self.route(s, at, key, kind) {
+                    Route::Serve => {
+                        let legitimate = self.legitimate(s, slot) == Some(at);
+                        for op in Op::ALL {
+                            let mut next = self.served(s, at, key, op, legitimate);
+                            steps.add(what(Some(op)), StepKind::Neither, &mut next);
                         }
-                        Route::Ask(_, to) => {
-                            let Some(to) = (0..self.shape.nodes).find(|&n| super::node_id(n) == to) else {
-                                continue;
-                            };
-                            let legitimate = self.legitimate(s, slot) == Some(at);
-                            let mut next = s.clone();
-                            next.asks[client] = Some(Ask { to: to as u8, key: key as u8, op, legitimate });
-                            steps.add(what, StepKind::Neither, &next);
-                        }
-                        _ => {}
                     }
+                    Route::Ask(_, to) => {
+                        let Some(to) = (0..self.shape.nodes).find(|&n| super::node_id(n) == to) else {
+                            continue;
+                        };
+                        let legitimate = self.legitimate(s, slot) == Some(at);
+                        let mut next = s.clone();
+                        next.asks[client] = Some(Ask { to: to as u8, key: key as u8, legitimate });
+                        steps.add(what(None), StepKind::Neither, &mut next);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -73,21 +77,21 @@ impl World {
     /// A client that was sent elsewhere asks there, or does not.
     fn asked(&self, s: &WorldState, client: usize, ask: Ask, steps: &mut Steps<'_>) {
         let (at, key) = (usize::from(ask.to), usize::from(ask.key));
-        let mut next = s.clone();
-        next.asks[client] = None;
-        let what = Move::Asks { client: client as u8 };
-        if s.runs(at) {
-            let kind = RequestKind { write: true, asking: true, ..RequestKind::default() };
-            if self.route(s, at, key, kind) == Route::Serve {
-                let slot = Slot::new(self.scenario.keys[key].slot);
-                let legitimate = ask.legitimate || self.legitimate(s, slot) == Some(at);
-                let mut served = self.served(s, at, key, ask.op, legitimate);
-                served.asks[client] = None;
-                steps.add(what, StepKind::Neither, &served);
-                return;
+        let what = |op| Move::Asks { client: client as u8, op };
+        let kind = RequestKind { write: true, asking: true, ..RequestKind::default() };
+        if s.runs(at) && self.route(s, at, key, kind) == Route::Serve {
+            let slot = Slot::new(self.scenario.keys[key].slot);
+            let legitimate = ask.legitimate || self.legitimate(s, slot) == Some(at);
+            for op in Op::ALL {
+                let mut next = self.served(s, at, key, op, legitimate);
+                next.asks[client] = None;
+                steps.add(what(Some(op)), StepKind::Neither, &mut next);
             }
+        } else {
+            let mut next = s.clone();
+            next.asks[client] = None;
+            steps.add(what(None), StepKind::Neither, &mut next);
         }
-        steps.add(what, StepKind::Neither, &next);
     }
 
     /// The operation is executed and acknowledged.

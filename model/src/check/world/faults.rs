@@ -39,7 +39,7 @@ impl World {
                     let mut next = s.clone();
                     next.nodes[node].life = Life::Up;
                     next.nodes[node].drowsy = self.others(node);
-                    steps.add(Move::Resume { node: at }, StepKind::Fair, &next);
+                    steps.add(Move::Resume { node: at }, StepKind::Fair, &mut next);
                 }
                 Life::Down => self.restart(s, node, steps),
                 Life::Dead => {}
@@ -139,7 +139,7 @@ impl World {
             let field = if out { &mut next.cut_out } else { &mut next.cut_in };
             *field ^= bit;
             if cut {
-                steps.add(Move::Heal { node: node as u8, out }, StepKind::Fair, &next);
+                steps.add(Move::Heal { node: node as u8, out }, StepKind::Fair, &mut next);
             } else if s.budgets.left(budget) {
                 next.budgets.spend(budget);
                 let actors: Vec<usize> = (0..self.shape.nodes).collect();
@@ -169,7 +169,7 @@ impl World {
                 let mut next = s.clone();
                 next.budgets.spend(Budget::Reset);
                 both.into_iter().for_each(|l| next.truncate(l, 0));
-                steps.add(Move::Reset { from: from as u8, to: to as u8 }, StepKind::Fault, &next);
+                steps.add(Move::Reset { from: from as u8, to: to as u8 }, StepKind::Fault, &mut next);
             }
         }
     }

@@ -100,7 +100,9 @@ fn initial(world: &World, budgets: Budgets) -> Result<Vec<WorldState>, ScenarioE
     }
     for (i, spec) in scenario.operators.iter().enumerate() {
         first.operators[i] = OperatorCell { deaths: spec.deaths, ..OperatorCell::default() };
+        world.goes_to(&mut first, i, 0);
     }
+    first.tidy(world.shape);
     let mut worlds = vec![first];
     for (k, spec) in scenario.keys.iter().enumerate() {
         let at = scenario.position(&spec.at)?;

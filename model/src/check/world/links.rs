@@ -158,7 +158,7 @@ impl World {
                     self.take_step(s, next, to, In::Answer(id, of), (what, StepKind::Fair), steps);
                 } else {
                     // The connection it came on is gone.
-                    steps.add(what, StepKind::Fair, &next);
+                    steps.add(what, StepKind::Fair, &mut next);
                 }
             }
         }
@@ -171,7 +171,7 @@ impl World {
             let mut next = s.clone();
             let what = What::Parked(self.contents.facts(s.nodes[source(l)].state).header);
             next.push(Item { link: l, what, twice: false });
-            steps.add(Move::SendHeader { link: l }, StepKind::Fair, &next);
+            steps.add(Move::SendHeader { link: l }, StepKind::Fair, &mut next);
         }
     }
 
@@ -188,7 +188,7 @@ impl World {
             for keep in 0..s.on_link(item.link).count() {
                 let mut next = s.clone();
                 next.truncate(item.link, keep);
-                steps.add(Move::Lose { link: item.link, keep: keep as u8 }, StepKind::Neither, &next);
+                steps.add(Move::Lose { link: item.link, keep: keep as u8 }, StepKind::Neither, &mut next);
             }
         }
     }
@@ -246,7 +246,7 @@ impl World {
         for item in shots {
             self.coalesce(&mut to, *item);
         }
-        steps.add(doing.0, doing.1, &to);
+        steps.add(doing.0, doing.1, &mut to);
     }
 
     /// The one-shot messages of a step, as items; whether one finds no room.

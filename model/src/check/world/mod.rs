@@ -117,8 +117,9 @@ enum Move {
     Answer {
         transfer: u8,
     },
-    TimeUp {
+    BreaksOff {
         transfer: u8,
+        timed_out: bool,
     },
     OperatorDies {
         operator: u8,
@@ -128,14 +129,16 @@ enum Move {
         operator: u8,
         at: u8,
     },
+    /// A client's operation, or none if the node sends it elsewhere.
     Client {
-        client: u8,
-        op: u8,
+        op: Option<state::Op>,
         key: u8,
         node: u8,
     },
+    /// The operation of the client at this position; none if it gives up.
     Asks {
         client: u8,
+        op: Option<state::Op>,
     },
     Crash {
         node: u8,
@@ -177,6 +180,7 @@ type Doing = (Move, StepKind);
 /// Receives the steps of one state, as they are found.
 struct Steps<'a> {
     from: &'a WorldState,
+    shape: Shape,
     count: u16,
     /// What the steps of nodes violate that the next steps are made of.
     wrong: u8,
@@ -185,7 +189,8 @@ struct Steps<'a> {
 
 impl Steps<'_> {
     /// A step to `to`, unless nothing changes.
-    fn add(&mut self, what: Move, kind: StepKind, to: &WorldState) {
+    fn add(&mut self, what: Move, kind: StepKind, to: &mut WorldState) {
+        to.tidy(self.shape);
         if to != self.from {
             self.hand_over(what, Taken::to(kind, to));
         }
@@ -322,7 +327,7 @@ impl World {
             if cell.saved != cell.synced {
                 let mut next = s.clone();
                 next.nodes[node].synced = cell.saved;
-                steps.add(Move::WriteBack { node: at }, StepKind::Fair, &next);
+                steps.add(Move::WriteBack { node: at }, StepKind::Fair, &mut next);
             }
             if let Some(master) = facts.replica_of.filter(|&m| s.runs(usize::from(m))) {
                 let mut next = s.clone();
@@ -332,7 +337,7 @@ impl World {
                         key.disk[node] = key.memory[node];
                     }
                 }
-                steps.add(Move::Resync { node: at }, StepKind::Fair, &next);
+                steps.add(Move::Resync { node: at }, StepKind::Fair, &mut next);
             }
         }
     }
@@ -505,7 +510,7 @@ impl Explorable for World {
 
     /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
     fn for_each_step(&self, s: &WorldState, visit: &mut Visit<'_, Self>) {
-        let mut steps = Steps { from: s, count: 0, wrong: 0, visit };
+        let mut steps = Steps { from: s, shape: self.shape, count: 0, wrong: 0, visit };
         self.deliveries(s, &mut steps);
         self.node_moves(s, &mut steps);
         self.operator_moves(s, &mut steps);

@@ -5,7 +5,7 @@ use super::contents::In;
 use super::state::{Budget, Label, Life, Mood, Stage, TransferCell, WorldState};
 use super::{Move, Steps, World};
 use crate::check::scenario::{Refusal, ScriptStep};
-use crate::migrate::{AfterReply, Transfer};
+use crate::migrate::{AfterFailure, AfterReply, Failure, Transfer};
 use crate::route::{RequestKind, Route};
 
 impl World {
@@ -18,7 +18,7 @@ impl World {
                 }
                 Mood::Waits => self.dies(s, who, steps),
                 Mood::Dead => self.returns(s, who, steps),
-                Mood::Gone | Mood::Stopped => {}
+                Mood::Gone | Mood::Stopped | Mood::Done => {}
             }
         }
         for n in 0..s.transfers.len() {
@@ -40,8 +40,8 @@ impl World {
                 let mut next = s.clone();
                 match (&outcome.refused, refusal) {
                     (Some(_), Refusal::Waits) => return,
-                    (Some(_), Refusal::Stops) => next.operators[who].mood = Mood::Stopped,
-                    (Some(_), Refusal::Tolerated) | (None, _) => next.operators[who].at += 1,
+                    (Some(_), Refusal::Stops) => next.operators[who].ends(Mood::Stopped),
+                    (Some(_), Refusal::Tolerated) | (None, _) => self.goes_to(&mut next, who, at + 1),
                 }
                 self.apply(
                     s,
@@ -65,16 +65,16 @@ impl World {
                 let what = |key: usize| Move::Migrate { operator: who as u8, key: key as u8 };
                 let mut next = s.clone();
                 if keys.is_empty() {
-                    next.operators[who].at += 1;
-                    steps.add(what(255), StepKind::Fair, &next);
+                    self.goes_to(&mut next, who, at + 1);
+                    steps.add(what(255), StepKind::Fair, &mut next);
                     return;
                 }
                 for key in keys {
                     let kind = RequestKind { write: true, migrate: true, ..RequestKind::default() };
                     let mut next = s.clone();
                     if self.route(s, from, key, kind) != Route::Serve {
-                        next.operators[who].mood = Mood::Stopped;
-                        steps.add(what(key), StepKind::Fair, &next);
+                        next.operators[who].ends(Mood::Stopped);
+                        steps.add(what(key), StepKind::Fair, &mut next);
                     } else if matches!(s.nodes[to].life, Life::Up | Life::Paused)
                         && self.open_both(s, from, to)
                     {
@@ -87,6 +87,7 @@ impl World {
                             label,
                             replace: *replace,
                             operator,
+                            retried: false,
                             stage,
                         };
                         next.transfers.push(cell);
@@ -98,20 +99,34 @@ impl World {
         }
     }
 
+    /// His next step, or his end if none is there.
+    pub(super) fn goes_to(&self, s: &mut WorldState, who: usize, at: usize) {
+        let operator = &mut s.operators[who];
+        if self.scripts[who][at].is_none() {
+            return operator.ends(Mood::Done);
+        }
+        operator.at = at as u8;
+        operator.mood = Mood::Works;
+    }
+
     fn dies(&self, s: &WorldState, who: usize, steps: &mut Steps<'_>) {
         let operator = &s.operators[who];
-        if operator.deaths == 0 || self.scripts[who][usize::from(operator.at)].is_none() {
+        if operator.deaths == 0 {
             return;
         }
         for returns in [true, false] {
             let mut next = s.clone();
-            next.operators[who].deaths -= 1;
-            next.operators[who].mood = if returns { Mood::Dead } else { Mood::Gone };
+            if returns {
+                next.operators[who].deaths -= 1;
+                next.operators[who].mood = Mood::Dead;
+            } else {
+                next.operators[who].ends(Mood::Gone);
+            }
             next.transfers
                 .iter_mut()
                 .filter(|t| t.operator == Some(who as u8))
                 .for_each(|t| t.operator = None);
-            steps.add(Move::OperatorDies { operator: who as u8, returns }, StepKind::Fault, &next);
+            steps.add(Move::OperatorDies { operator: who as u8, returns }, StepKind::Fault, &mut next);
         }
     }
 
@@ -120,9 +135,8 @@ impl World {
         let here = spec.goes_on.then_some(s.operators[who].at);
         for at in here.into_iter().chain(self.resumes[who].iter().copied()) {
             let mut next = s.clone();
-            next.operators[who].at = at;
-            next.operators[who].mood = Mood::Works;
-            steps.add(Move::OperatorReturns { operator: who as u8, at }, StepKind::Fair, &next);
+            self.goes_to(&mut next, who, at.into());
+            steps.add(Move::OperatorReturns { operator: who as u8, at }, StepKind::Fair, &mut next);
         }
     }
 
@@ -137,10 +151,10 @@ impl World {
                     let taken = self.restore(&mut next, to, key, t);
                     if t.stage == Stage::Astray {
                         next.transfers.remove(n);
-                        steps.add(Move::Restore { transfer: what }, StepKind::Neither, &next);
+                        steps.add(Move::Restore { transfer: what }, StepKind::Neither, &mut next);
                     } else {
                         next.transfers[n].stage = if taken { Stage::Taken } else { Stage::Refused };
-                        steps.add(Move::Restore { transfer: what }, StepKind::Fair, &next);
+                        steps.add(Move::Restore { transfer: what }, StepKind::Fair, &mut next);
                     }
                 }
             }
@@ -155,42 +169,63 @@ impl World {
                 let answer = transfer.finish();
                 next.transfers.remove(n);
                 if let Some(who) = t.operator {
-                    next.operators[usize::from(who)].mood =
-                        if answer.is_ok() { Mood::Works } else { Mood::Stopped };
+                    let operator = &mut next.operators[usize::from(who)];
+                    match answer {
+                        Ok(_) => operator.mood = Mood::Works,
+                        Err(_) => operator.ends(Mood::Stopped),
+                    }
                 }
                 self.settle(s, next, &[], &[], (Move::Answer { transfer: what }, StepKind::Fair), steps);
             }
         }
         if t.stage != Stage::Astray {
-            self.time_up(s, n, steps);
+            self.breaks_off(s, n, true, steps);
+            self.breaks_off(s, n, false, steps);
         }
     }
 
-    /// The source's time is up: it is unblocked, its key stays, and the request may still be executed later.
-    fn time_up(&self, s: &WorldState, n: usize, steps: &mut Steps<'_>) {
+    /// The time of the attempt is up, or its connection broke. The request may still be executed later. The source tries once more on a fresh
+    /// connection, or it is unblocked and its key stays.
+    fn breaks_off(&self, s: &WorldState, n: usize, timed_out: bool, steps: &mut Steps<'_>) {
         let t = s.transfers[n];
         let (from, to) = (usize::from(t.from), usize::from(t.to));
+        // Of a target that is away nothing but the end of the time is heard; that its host refuses a connection comes to the same.
         let away = s.nodes[to].life != Life::Up || !self.open_both(s, from, to);
-        if !away && !s.budgets.left(Budget::LostReply) {
+        if away && !timed_out || !away && !s.budgets.left(Budget::LostReply) {
             return;
         }
+        let kind = if away { StepKind::Fair } else { StepKind::Fault };
+        let what = Move::BreaksOff { transfer: n as u8, timed_out };
         let mut next = s.clone();
         if !away {
             next.budgets.spend(Budget::LostReply);
         }
-        if let Some(who) = t.operator {
-            next.operators[usize::from(who)].mood = Mood::Works;
-        }
-        next.transfers.remove(n);
         let gone = matches!(s.nodes[to].life, Life::Down | Life::Dead);
         if t.stage == Stage::Sent && !gone {
             if s.transfers.iter().any(|t| t.stage == Stage::Astray) {
-                return steps.cut(Move::TimeUp { transfer: n as u8 }, StepKind::Fault, "requests astray");
+                return steps.cut(what, kind, "requests astray");
             }
-            next.transfers.push(TransferCell { stage: Stage::Astray, operator: None, ..t });
+            next.transfers.push(TransferCell { stage: Stage::Astray, operator: None, retried: false, ..t });
         }
-        let kind = if away { StepKind::Fair } else { StepKind::Fault };
-        self.settle(s, next, &[], &[], (Move::TimeUp { transfer: n as u8 }, kind), steps);
+        let mut transfer = Transfer::new(1, false, false);
+        transfer.requests(false);
+        if t.retried {
+            transfer.on_failure(Failure::Read { timed_out: false });
+            transfer.requests(false);
+        }
+        match transfer.on_failure(Failure::Read { timed_out }) {
+            AfterFailure::Retry => {
+                next.transfers[n] = TransferCell { stage: Stage::Sent, retried: true, ..t };
+                steps.add(what, kind, &mut next);
+            }
+            AfterFailure::GiveUp(_) => {
+                if let Some(who) = t.operator {
+                    next.operators[usize::from(who)].mood = Mood::Works;
+                }
+                next.transfers.remove(n);
+                self.settle(s, next, &[], &[], (what, kind), steps);
+            }
+        }
     }
 
     /// RESTORE-ASKING at the target; whether it took the key.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::state::{Label, Life, Mood, What, WorldState};
+use super::state::{Label, Life, Mood, Op, What, WorldState};
 use super::{Move, World};
 use crate::check::scenario::ScriptStep;
 use crate::input::Timer;
@@ -10,6 +10,13 @@ use crate::message::{Body, Heartbeat};
 use crate::route::{RequestKind, Route};
 use crate::slot::Slot;
 use crate::state::{NodeState, Rejoin};
+
+fn verb(op: Op) -> &'static str {
+    match op {
+        Op::Write => "SET",
+        Op::Delete => "DEL",
+    }
+}
 
 impl World {
     fn name(&self, node: u8) -> &str {
@@ -109,9 +116,11 @@ impl World {
                 let t = s.transfers[usize::from(transfer)];
                 format!("{} hears the answer about {}", n(t.from), self.key(t.key))
             }
-            Move::TimeUp { transfer } => {
+            Move::BreaksOff { transfer, timed_out } => {
                 let t = s.transfers[usize::from(transfer)];
-                format!("MIGRATE of {} at {} hears no answer in time", self.key(t.key), n(t.from))
+                let why = if timed_out { "hears no answer in time" } else { "loses its connection" };
+                let again = if timed_out || t.retried { "" } else { ", and tries again on a fresh one" };
+                format!("MIGRATE of {} at {} {why}{again}", self.key(t.key), n(t.from))
             }
             Move::OperatorDies { operator, returns: true } => format!("{} dies", self.operator(operator)),
             Move::OperatorDies { operator, .. } => {
@@ -123,18 +132,28 @@ impl World {
                     if same { "goes on where he was".to_string() } else { format!("begins at step {at}") };
                 format!("{} comes back and {how}", self.operator(operator))
             }
-            Move::Client { client, op, key, node } => {
-                let verb = if op == 0 { "SET" } else { "DEL" };
-                let request = RequestKind { write: true, ..RequestKind::default() };
-                let sent = match self.route(s, usize::from(node), usize::from(key), request) {
-                    Route::Ask(_, to) => format!(" -> ASK {}", self.named(&to)),
-                    _ => String::new(),
-                };
-                format!("client {} {verb} {} at {}{sent}", client + 1, self.key(key), n(node))
+            Move::Client { op: Some(op), key, node } => {
+                format!("a client: {} {} at {}", verb(op), self.key(key), n(node))
             }
-            Move::Asks { client } => {
-                let ask = s.asks[usize::from(client)];
-                ask.map_or("?".into(), |a| format!("client {} follows its ASK to {}", client + 1, n(a.to)))
+            Move::Client { op: None, key, node } => {
+                let request = RequestKind { write: true, ..RequestKind::default() };
+                let to = match self.route(s, usize::from(node), usize::from(key), request) {
+                    Route::Ask(_, to) => self.named(&to),
+                    _ => "?".into(),
+                };
+                format!("a client wants to change {} at {} -> ASK {to}", self.key(key), n(node))
+            }
+            Move::Asks { client, op } => {
+                let Some(ask) = s.asks[usize::from(client)] else { return "?".into() };
+                match op {
+                    Some(op) => format!(
+                        "a client follows its ASK to {}: {} {}",
+                        n(ask.to),
+                        verb(op),
+                        self.key(ask.key)
+                    ),
+                    None => format!("a client does not get through with its ASK at {}", n(ask.to)),
+                }
             }
             Move::Crash { node, power, for_good } => {
                 let how = if power { " (power)" } else { "" };
@@ -259,12 +278,13 @@ impl World {
             );
         }
         for (i, op) in s.operators[..self.shape.operators].iter().enumerate() {
-            let done = self.scripts[i][usize::from(op.at)].is_none();
             let mood = match op.mood {
-                Mood::Works if done => "done".to_string(),
                 Mood::Works => format!("at step {}", op.at),
                 Mood::Waits => "waits for MIGRATE".to_string(),
-                other => format!("{other:?} at step {}", op.at),
+                Mood::Dead => format!("dead at step {}", op.at),
+                Mood::Gone => "gone for good".to_string(),
+                Mood::Stopped => "stopped by a refusal".to_string(),
+                Mood::Done => "done".to_string(),
             };
             let _ = writeln!(text, "{}: {mood}", self.operator(i as u8));
         }

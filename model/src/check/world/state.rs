@@ -88,12 +88,11 @@ pub(super) enum Label {
     Foreign,
 }
 
-/// A client that was told to ask elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A client that was told to ask elsewhere. What it wants there is open until it does it: nothing depends on it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ask {
     pub(super) to: u8,
     pub(super) key: u8,
-    pub(super) op: Op,
     /// The node that sent it was legitimate.
     pub(super) legitimate: bool,
 }
@@ -103,6 +102,10 @@ pub(super) struct Ask {
 pub(super) enum Op {
     Write,
     Delete,
+}
+
+impl Op {
+    pub(super) const ALL: [Self; 2] = [Self::Write, Self::Delete];
 }
 
 /// A MIGRATE of one key.
@@ -115,6 +118,8 @@ pub(super) struct TransferCell {
     pub(super) replace: bool,
     /// Whose command it is; none once he is dead.
     pub(super) operator: Option<u8>,
+    /// It is its second attempt, on a fresh connection.
+    pub(super) retried: bool,
     pub(super) stage: Stage,
 }
 
@@ -135,7 +140,7 @@ pub(super) enum Stage {
 /// Where an operator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OperatorCell {
-    /// The next step, in the scripts laid end to end.
+    /// The next step, in the scripts laid end to end; 0 for one who takes none any more.
     pub(super) at: u8,
     pub(super) mood: Mood,
     pub(super) deaths: u8,
@@ -155,6 +160,22 @@ pub(super) enum Mood {
     Gone,
     /// He was refused, and stopped.
     Stopped,
+    /// He came to the end of a script.
+    Done,
+}
+
+impl Mood {
+    /// Whether he may still do something.
+    pub(super) fn is_busy(self) -> bool {
+        matches!(self, Self::Works | Self::Waits | Self::Dead)
+    }
+}
+
+impl OperatorCell {
+    /// He takes no step any more: where he was, and how often he might have died, counts no longer.
+    pub(super) fn ends(&mut self, mood: Mood) {
+        *self = Self { at: 0, mood, deaths: 0 };
+    }
 }
 
 /// What may still go wrong.
@@ -223,9 +244,7 @@ impl WorldState {
             }
         }
         for ask in &self.asks[..shape.clients] {
-            out.push(ask.map_or(0, |a| {
-                1 | a.to << 1 | a.key << 4 | u8::from(a.op == Op::Delete) << 6 | u8::from(a.legitimate) << 7
-            }));
+            out.push(ask.map_or(0, |a| 1 | a.to << 1 | a.key << 4 | u8::from(a.legitimate) << 7));
         }
         for op in &self.operators[..shape.operators] {
             out.extend([op.at, op.mood as u8 | op.deaths << 4]);
@@ -240,6 +259,7 @@ impl WorldState {
                         | u8::from(t.replace) << 4
                         | t.operator.map_or(7, |o| o) << 5,
                 );
+                out.push(u8::from(t.retried));
             }
         }
         for item in &self.messages {
@@ -294,19 +314,18 @@ impl WorldState {
         }
         for ask in &mut state.asks[..shape.clients] {
             let b = r.byte();
-            let op = if b >> 6 & 1 == 1 { Op::Delete } else { Op::Write };
-            *ask =
-                (b & 1 == 1).then_some(Ask { to: b >> 1 & 7, key: b >> 4 & 3, op, legitimate: b >> 7 == 1 });
+            *ask = (b & 1 == 1).then_some(Ask { to: b >> 1 & 7, key: b >> 4 & 3, legitimate: b >> 7 == 1 });
         }
         for op in &mut state.operators[..shape.operators] {
             op.at = r.byte();
             let b = r.byte();
-            op.mood = [Mood::Works, Mood::Waits, Mood::Dead, Mood::Gone, Mood::Stopped][usize::from(b & 15)];
+            op.mood = [Mood::Works, Mood::Waits, Mood::Dead, Mood::Gone, Mood::Stopped, Mood::Done]
+                [usize::from(b & 15)];
             op.deaths = b >> 4;
         }
         if shape.operators > 0 {
             for _ in 0..r.byte() {
-                let (a, b) = (r.byte(), r.byte());
+                let (a, b, retried) = (r.byte(), r.byte(), r.byte() == 1);
                 state.transfers.push(TransferCell {
                     from: a & 7,
                     to: a >> 3 & 7,
@@ -315,6 +334,7 @@ impl WorldState {
                     label: LABELS[usize::from(b >> 2 & 3)],
                     replace: b >> 4 & 1 == 1,
                     operator: Some(b >> 5).filter(|o| *o != 7),
+                    retried,
                 });
             }
         }
@@ -330,6 +350,16 @@ impl WorldState {
             state.messages.push(Item { link, what, twice: kind & 4 != 0 });
         }
         state
+    }
+
+    /// Brings what no further step can tell apart to one form: clients are alike, so their order is nothing; a budget that nobody can spend
+    /// any more is empty.
+    pub(super) fn tidy(&mut self, shape: Shape) {
+        self.asks[..shape.clients].sort_unstable();
+        let busy = self.operators[..shape.operators].iter().any(|o| o.mood.is_busy());
+        if !busy && self.transfers.iter().all(|t| t.stage == Stage::Astray) {
+            self.budgets.0[Budget::LostReply as usize] = 0;
+        }
     }
 
     /// What is under way on a link, first in first.
