@@ -126,26 +126,13 @@ impl SlotSet {
 
     /// The slots, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.words.iter().enumerate().flat_map(|(i, &word)| {
-            let mut left = word;
-            core::iter::from_fn(move || {
-                (left != 0).then(|| {
-                    let bit = left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    Slot((i * 64 + bit) as u16)
-                })
-            })
-        })
+        slots_of(self.words.iter().copied())
     }
 
     /// The slots that are in this set and not in `other`, ascending.
     pub fn iter_beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Slot> + 'a {
-        let words = self.words.iter().enumerate();
-        let beyond = move |i: usize, w: u64| w & !other.words.get(i).copied().unwrap_or(0);
-        words.filter(move |(i, w)| beyond(*i, **w) != 0).flat_map(move |(i, w)| {
-            let left = beyond(i, *w);
-            (0..64).filter(move |bit| left >> bit & 1 == 1).map(move |bit| Slot((i * 64 + bit) as u16))
-        })
+        let others = other.words.iter().copied().chain(core::iter::repeat(0));
+        slots_of(self.words.iter().zip(others).map(|(w, o)| w & !o))
     }
 
     /// The maximal runs `(first, last)` of neighbouring slots, ascending, both ends included. Takes a word at a time: a heartbeat of a
@@ -187,6 +174,22 @@ impl SlotSet {
             self.words[i] |= from & to;
         }
     }
+}
+
+/// The slots that these words hold, ascending.
+fn slots_of(mut words: impl Iterator<Item = u64>) -> impl Iterator<Item = Slot> {
+    let mut left = 0u64;
+    // Of the word behind the one that `left` is of.
+    let mut next = 0u16;
+    core::iter::from_fn(move || {
+        while left == 0 {
+            left = words.next()?;
+            next += 64;
+        }
+        let bit = left.trailing_zeros() as u16;
+        left &= left - 1;
+        Some(Slot(next - 64 + bit))
+    })
 }
 
 impl fmt::Debug for SlotSet {

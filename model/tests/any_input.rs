@@ -197,10 +197,14 @@ fn a_run_of_anything(inputs: Vec<Any>) -> bool {
     for Any(input) in start.chain(inputs) {
         let mut out = Effects::new();
         let mut again = state.clone();
+        let mut follower = state.clone();
         let mut out_again = Effects::new();
         state.step(&config, input.clone(), &Odd, &mut out);
         again.step(&config, input.clone(), &Odd, &mut out_again);
         assert_eq!((&state, &out), (&again, &out_again), "a step is a function");
+        follower.clone_from(&state);
+        assert_eq!(follower, state, "a copy in place is a copy");
+        sane(&follower);
         sane(&state);
         orderly(&input, &out);
         #[cfg(feature = "serde")]

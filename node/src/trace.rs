@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use slotproof_model::{Config, Effect, Input, NodeId, NodeState, Slot};
 
 /// The version of the format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A record larger than this is damage, not data.
 const MAX_RECORD: usize = 64 << 20;
@@ -116,17 +116,22 @@ pub enum Answer {
     Total(u64),
 }
 
-/// A quick hash of a frame's bytes.
+/// A quick hash of a frame's bytes: four chains side by side, each word of eight bytes in the next one.
 pub fn frame_hash(bytes: &[u8]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64 ^ bytes.len() as u64;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut add = |w: u64| {
-        hash = (hash.rotate_left(5) ^ w).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        hash ^= hash >> 29;
-    };
-    words.iter().for_each(|w| add(u64::from_le_bytes(*w)));
-    rest.iter().for_each(|&b| add(u64::from(b) + 256));
-    hash
+    fn add(hash: u64, word: u64) -> u64 {
+        let mixed = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ mixed >> 29
+    }
+    let mut chains = [0xcbf2_9ce4_8422_2325u64; 4];
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    for block in blocks {
+        let (words, _) = block.as_chunks::<8>();
+        for (chain, word) in chains.iter_mut().zip(words) {
+            *chain = add(*chain, u64::from_le_bytes(*word));
+        }
+    }
+    let whole = chains.into_iter().fold(bytes.len() as u64, add);
+    rest.iter().fold(whole, |hash, &b| add(hash, u64::from(b) + 256))
 }
 
 /// Writes a trace.

@@ -36,6 +36,9 @@ pub struct Report {
     pub took: Duration,
 }
 
+/// How many frames with this hash a node has sent that were not received yet.
+type Sent = HashMap<(NodeId, u64), i64, ahash::RandomState>;
+
 /// A trace that is being merged.
 struct Lane {
     replay: Replay,
@@ -107,7 +110,7 @@ impl Lane {
 pub fn conform(paths: &[PathBuf]) -> Result<Report, Box<Difference>> {
     let begun = Instant::now();
     let mut lanes = paths.iter().map(|p| Lane::open(p)).collect::<Result<Vec<_>, _>>()?;
-    let mut sent: HashMap<(NodeId, u64), i64> = HashMap::new();
+    let mut sent = Sent::default();
     let mut report = Report {
         traces: lanes.len(),
         steps: 0,
@@ -136,7 +139,7 @@ pub fn conform(paths: &[PathBuf]) -> Result<Report, Box<Difference>> {
 }
 
 /// The lane whose next record comes first, of those that may go on.
-fn next_lane(lanes: &[Lane], sent: &HashMap<(NodeId, u64), i64>) -> Result<Option<usize>, Box<Difference>> {
+fn next_lane(lanes: &[Lane], sent: &Sent) -> Result<Option<usize>, Box<Difference>> {
     let open = || (0..lanes.len()).filter(|&i| lanes[i].next.is_some());
     let waits = |i: &usize| match lanes[*i].next.as_ref().map(|r| &r.what) {
         Some(Event::Received { from, frame, .. }) => {
@@ -162,12 +165,7 @@ fn sender_goes_on(lanes: &[Lane], sender: &NodeId) -> bool {
     !of.is_empty() && of.iter().all(|l| !l.done || l.replay.ended())
 }
 
-fn take(
-    lanes: &mut [Lane],
-    at: usize,
-    sent: &mut HashMap<(NodeId, u64), i64>,
-    report: &mut Report,
-) -> Result<(), Box<Difference>> {
+fn take(lanes: &mut [Lane], at: usize, sent: &mut Sent, report: &mut Report) -> Result<(), Box<Difference>> {
     let lane = &mut lanes[at];
     let Some(record) = lane.next.take() else { return Ok(()) };
     let now = lane.wall_us.saturating_add(record.at_us);

@@ -21,6 +21,8 @@ pub struct Replay {
     steps: u64,
     /// What the shell still has to do for the last step, in order.
     duties: VecDeque<Duty>,
+    /// The encoding of the last effects, to be written over.
+    encoded: Vec<u8>,
     /// The frame that the next step takes.
     arrived: Option<u64>,
     ended: bool,
@@ -70,6 +72,7 @@ impl Replay {
             record: 0,
             steps: 0,
             duties: VecDeque::new(),
+            encoded: Vec::new(),
             arrived: None,
             ended: false,
             coverage: Coverage::default(),
@@ -255,8 +258,11 @@ impl Replay {
             let told = format!("{:?}", &answers[asked.at..]);
             return Err(self.difference("the model asks the keyspace less", None, Some(told)));
         }
-        let mine = postcard::to_stdvec(&out.0).map_err(|e| self.difference(e.to_string(), None, None))?;
-        if mine != effects {
+        let mut mine = std::mem::take(&mut self.encoded);
+        mine.clear();
+        self.encoded =
+            postcard::to_extend(&out.0, mine).map_err(|e| self.difference(e.to_string(), None, None))?;
+        if self.encoded != effects {
             return Err(self.other_effects(&out, effects, &input));
         }
         let now = self.state.digest();

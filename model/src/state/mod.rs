@@ -65,7 +65,6 @@ clone_in_place!(NodeState {
     state_ok,
     size,
     peers,
-    owners,
     not_claiming,
     migrating,
     importing,
@@ -75,7 +74,7 @@ clone_in_place!(NodeState {
     rejoin,
     todo,
     scratch
-});
+} but owners by follow_owners);
 
 /// Where a node stands after it was in the minority (it is held in the state fail for a while).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

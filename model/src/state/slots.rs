@@ -14,6 +14,22 @@ impl NodeState {
         self.owners.get(slot.index()).filter(|&&o| o != NO_OWNER).map(|&o| usize::from(o))
     }
 
+    /// Makes the slot table that of `from`, whose nodes are not copied yet: where both know the same nodes only what their slots differ in is
+    /// visited.
+    pub(super) fn follow_owners(&mut self, from: &Self) {
+        let same = self.owners.len() == from.owners.len()
+            && self.peers.len() == from.peers.len()
+            && self.peers.iter().zip(&from.peers).all(|(a, b)| a.id == b.id);
+        if !same {
+            return self.owners.clone_from(&from.owners);
+        }
+        for (old, new) in self.peers.iter().zip(&from.peers).filter(|(old, new)| old.slots != new.slots) {
+            for slot in new.slots.iter_beyond(&old.slots).chain(old.slots.iter_beyond(&new.slots)) {
+                self.owners[slot.index()] = from.owners[slot.index()];
+            }
+        }
+    }
+
     /// No owner, or one that stopped claiming it.
     pub(crate) fn unclaimed(&self, slot: Slot) -> bool {
         self.owner_index(slot).is_none() || self.not_claiming.contains(slot)
