@@ -13,6 +13,7 @@ mod peer;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use slotproof_model::{Flags, NodeId, SLOTS, Slot};
 
@@ -22,6 +23,9 @@ use compare::{Compared, compare};
 
 /// How often a MIGRATE that failed with IOERR or met copies is sent again before the operator gives up.
 const MAX_RETRIES: usize = 5;
+/// How long a node that holds the cluster for down is asked again to move keys, and how often.
+const DOWN_LIMIT: Duration = Duration::from_secs(5);
+const DOWN_PAUSE: Duration = Duration::from_millis(50);
 /// How often a node may list the same keys again after they were moved.
 const MAX_SAME: usize = 3;
 
@@ -352,11 +356,16 @@ impl Operator {
         keys: &[Vec<u8>],
         observer: Observer<'_>,
     ) -> io::Result<ControlFlow<()>> {
-        let mut retries = 0;
+        let (mut retries, until) = (0, Instant::now() + DOWN_LIMIT);
         loop {
             let Err(reply) = self.send(it, keys, false)? else { return Ok(ControlFlow::Continue(())) };
             retries += 1;
             match &reply {
+                // A node that has just joined holds the cluster for down for a while.
+                Value::Error(e) if e.contains("CLUSTERDOWN") && Instant::now() < until => {
+                    retries -= 1;
+                    std::thread::park_timeout(DOWN_PAUSE);
+                }
                 Value::Error(e) if e.contains("BUSYKEY") && retries <= MAX_RETRIES => {
                     if self.settle(it, served, keys, observer)?.is_break() {
                         return Ok(ControlFlow::Break(()));

@@ -1,12 +1,12 @@
 //! `fix`: open slots are finished or closed, keys brought to the owner, slots of nobody given to somebody, and differing views made equal.
 //!
-//! The order matters: nodes that do not know each other first (no command names an unknown node), then open slots, then slots with several
-//! owners, then slots with none, then views.
+//! The order matters: nodes that do not know each other first (no command names an unknown node), then slots of nobody (while there are any,
+//! the cluster is down and moves no key), then open slots, then slots with several owners, then views.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use slotproof_model::{NodeId, SLOTS, SlotSet};
+use slotproof_model::{NodeId, SLOTS};
 
 use super::health::{Health, OpenSlot, Way, holders, report, seen_owner, settled};
 use super::moves::{look_again, operator, run, step, stopped};
@@ -50,6 +50,10 @@ pub fn fix(
         introduce(console, &mut survey, &health)?;
         (survey, health) = look_again(&survey)?;
     }
+    if !health.uncovered.is_empty() {
+        cover(console, &mut survey, &health, how.yes)?;
+        (survey, health) = look_again(&survey)?;
+    }
     if !health.open.is_empty() {
         open_slots(console, &mut survey, &health, how)?;
         (survey, health) = look_again(&survey)?;
@@ -64,10 +68,6 @@ pub fn fix(
         }
         (survey, health) = look_again(&survey)?;
     }
-    if !health.uncovered.is_empty() {
-        cover(console, &mut survey, &health.uncovered, how)?;
-        (survey, health) = look_again(&survey)?;
-    }
     if !health.disagreements.is_empty() {
         views(console, &mut survey)?;
         (survey, health) = look_again(&survey)?;
@@ -79,6 +79,12 @@ pub fn fix(
     }
     if !health.is_good() {
         return Err(failed("the cluster is still not in order: see above"));
+    }
+    match &survey.absent[..] {
+        [first, ..] if !wanted.with_unreachable_masters => {
+            return Err(failed(format!("a node does not answer: {}", first.why)));
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -153,29 +159,18 @@ fn gather(
     let slot = open.slot;
     let count = |id: &NodeId| open.keys.iter().find(|(n, _)| n == id).map_or(0, |(_, n)| *n);
     let epoch = |id: &NodeId| survey.member(id).map_or(0, |m| m.epoch);
-    let owner = match &open.owners[..] {
-        [] => {
-            let sides = open.migrating.iter().chain(&open.importing).map(|(id, _)| *id);
-            let likely: Vec<NodeId> =
-                open.keys.iter().map(|(id, _)| *id).chain(sides).filter(|id| master(survey, id)).collect();
-            likely.into_iter().rev().max_by_key(&count)
-        }
-        owners => owners.iter().copied().max_by_key(|id| (count(id), epoch(id))),
-    };
-    let owner = owner.ok_or_else(|| failed(format!("slot {slot}: no master has anything to do with it")))?;
+    let owner = open.owners.iter().copied().max_by_key(|id| (count(id), epoch(id)));
+    let owner = owner.ok_or_else(|| failed(format!("slot {slot} has lost its owner meanwhile")))?;
     let name = survey.called(&owner);
-    match open.owners.len() {
-        1 => {}
-        n => console.say(format_args!(
-            ">>> Slot {slot} has {n} owners. {name} is to be the one: it holds {} keys of it.",
-            count(&owner)
-        )),
+    let several = open.owners.len() > 1;
+    if several {
+        let (n, keys) = (open.owners.len(), count(&owner));
+        console
+            .say(format_args!(">>> Slot {slot} has {n} owners. {name} stays: it holds {keys} keys of it."));
     }
+    open_at_holders(survey, &open.keys, &owner, slot)?;
     // An owner that gives the slot away would send the keys on.
     stable(survey, &owner, slot)?;
-    if open.owners.is_empty() {
-        assign(survey, &owner, slot)?;
-    }
     let mut operator = operator(survey, how)?;
     for (from, keys) in open.keys.iter().filter(|(id, _)| *id != owner) {
         console.say(format_args!(
@@ -193,7 +188,7 @@ fn gather(
     for (id, _) in open.migrating.iter().chain(&open.importing).filter(|(id, _)| *id != owner) {
         stable(survey, id, slot)?;
     }
-    if open.owners.len() != 1 {
+    if several {
         bump(survey, &owner)?;
         told(survey, &owner, slot)?;
     }
@@ -210,6 +205,27 @@ fn stable(survey: &mut Survey, at: &NodeId, slot: u16) -> io::Result<()> {
         return Ok(());
     }
     survey.peer(at)?.command(&["CLUSTER", "SETSLOT", &slot.to_string(), "STABLE"])
+}
+
+/// Whoever holds keys and is not to be the owner has the slot open: should this operator die, the next one sees where keys are.
+fn open_at_holders(
+    survey: &mut Survey,
+    held: &[(NodeId, usize)],
+    owner: &NodeId,
+    slot: u16,
+) -> io::Result<()> {
+    for (id, _) in held.iter().filter(|(id, _)| id != owner) {
+        let peer = survey.peer(id)?;
+        match peer.setslot(slot, "IMPORTING", Some(owner))? {
+            Value::Status(s) if s == "OK" => {}
+            // One of several owners is seen as that.
+            Value::Error(e) if e.starts_with("ERR I'm already the owner") => {}
+            other => {
+                return Err(peer.unexpected(&["CLUSTER", "SETSLOT", &slot.to_string(), "IMPORTING"], &other));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The node owns the slot, in its own eyes.
@@ -243,62 +259,90 @@ fn told(survey: &mut Survey, owner: &NodeId, slot: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// Slots of nobody: to who holds keys of them, else to who has the fewest slots.
-fn cover(console: &mut dyn Console, survey: &mut Survey, slots: &SlotSet, how: &Moving) -> io::Result<()> {
+/// Slots of nobody: to who holds most keys of them, else to who was giving or taking them, else to who has the fewest slots.
+fn cover(console: &mut dyn Console, survey: &mut Survey, health: &Health, yes: bool) -> io::Result<()> {
     console.say(format_args!(">>> Fixing slots coverage..."));
-    let (mut none, mut one, mut many) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    for slot in slots.iter().map(u16::from) {
+    let (mut none, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
+    for slot in health.uncovered.iter().map(u16::from) {
         let held = holders(survey, slot)?;
-        match held.len() {
-            0 => none.insert(slot, held),
-            1 => one.insert(slot, held),
-            _ => many.insert(slot, held),
+        let group = match held.len() {
+            0 => &mut none,
+            1 => &mut one,
+            _ => &mut many,
         };
+        group.push((slot, held));
     }
-    let groups = [
+    let mut sizes: BTreeMap<NodeId, usize> = survey.masters().map(|m| (m.id, m.slots.len())).collect();
+    let (mut owners, mut declined) = (Vec::new(), false);
+    for (group, what, remedy) in [
         (none, "have no keys across the cluster", "covering with a random node"),
         (one, "have keys in just one node", "covering with those nodes"),
         (many, "have keys in multiple nodes", "moving keys into a single node"),
-    ];
-    for (group, what, remedy) in groups {
+    ] {
         if group.is_empty() {
             continue;
         }
-        let set = set_of(group.keys().copied());
+        let set = set_of(group.iter().map(|g| g.0));
         console.say(format_args!("The following uncovered slots {what}:\n{}", ranges_text(&set)));
-        if !accepted(console, how.yes, &format!("Fix these slots by {remedy}? (type 'yes' to accept): "))? {
-            return Err(failed("these slots stay without an owner"));
+        if !accepted(console, yes, &format!("Fix these slots by {remedy}? (type 'yes' to accept): "))? {
+            declined = true;
+            continue;
         }
-        let mut sizes: BTreeMap<NodeId, usize> = survey.masters().map(|m| (m.id, m.slots.len())).collect();
-        let all = group.len();
-        let mut owners = Vec::new();
-        for (done, (slot, held)) in group.into_iter().enumerate() {
-            let fewest = sizes.iter().min_by_key(|(_, n)| **n).map(|(id, _)| *id);
-            let owner = held.iter().max_by_key(|(_, n)| *n).map(|(id, _)| *id).or(fewest);
+        let mut spare =
+            shared_out(&mut sizes, group.iter().filter(|(_, held)| held.is_empty()).count()).into_iter();
+        let mut covered: BTreeMap<NodeId, Vec<u16>> = BTreeMap::new();
+        for (slot, held) in group {
+            let sides = health.open.iter().find(|o| o.slot == slot);
+            let side = sides.and_then(|o| {
+                o.migrating.iter().chain(&o.importing).map(|s| s.0).find(|id| master(survey, id))
+            });
+            let owner =
+                held.iter().max_by_key(|(_, n)| *n).map(|(id, _)| *id).or(side).or_else(|| spare.next());
             let owner = owner.ok_or_else(|| failed("no master answers"))?;
-            *sizes.entry(owner).or_default() += 1;
-            let count = held.iter().map(|(_, n)| n).sum::<usize>();
-            let with = if count > 0 { format!(", {count} keys") } else { String::new() };
-            console.say(format_args!(">>> Covering slot {slot} with {}{with}", survey.called(&owner)));
+            open_at_holders(survey, &held, &owner, slot)?;
             assign(survey, &owner, slot)?;
             owners.push((owner, slot));
-            if held.len() > 1 {
-                let open =
-                    OpenSlot { slot, owners: vec![owner], migrating: vec![], importing: vec![], keys: held };
-                gather(console, survey, &open, how, (done, all))?;
-            }
+            covered.entry(owner).or_default().push(slot);
         }
-        let mut bumped: Vec<NodeId> = owners.iter().map(|o| o.0).collect();
-        bumped.sort_unstable();
-        bumped.dedup();
-        for owner in &bumped {
-            bump(survey, owner)?;
-        }
-        for (owner, slot) in owners {
-            told(survey, &owner, slot)?;
+        for (owner, slots) in covered {
+            let slots = match &slots[..] {
+                [slot] => format!("slot {slot}"),
+                _ => format!("slots {}", ranges_text(&set_of(slots))),
+            };
+            console.say(format_args!(">>> Covering {slots} with {}", survey.called(&owner)));
         }
     }
-    Ok(())
+    let bumped: BTreeSet<NodeId> = owners.iter().map(|o| o.0).collect();
+    for owner in &bumped {
+        bump(survey, owner)?;
+    }
+    for (owner, slot) in owners {
+        told(survey, &owner, slot)?;
+    }
+    // Where it is down all the same, moving keys will say so.
+    within(AGREEMENT, || {
+        for member in survey.members.iter_mut().filter(|m| m.is_master()) {
+            let info = member.peer.text(&["CLUSTER", "INFO"])?;
+            if !info.lines().any(|l| l.trim() == "cluster_state:ok") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })?;
+    if declined { Err(failed("some slots stay without an owner")) } else { Ok(()) }
+}
+
+/// Owners for `n` slots, each time the one with the fewest; the slots of one owner are neighbours.
+fn shared_out(sizes: &mut BTreeMap<NodeId, usize>, n: usize) -> Vec<NodeId> {
+    let mut owners = Vec::with_capacity(n);
+    for _ in 0..n {
+        if let Some((id, size)) = sizes.iter_mut().min_by_key(|(_, size)| **size) {
+            *size += 1;
+            owners.push(*id);
+        }
+    }
+    owners.sort_unstable();
+    owners
 }
 
 /// Each master hears of each slot that it sees with somebody else than the one who says it is his. Gossip would have done it, if it could.

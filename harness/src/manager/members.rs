@@ -72,7 +72,8 @@ pub fn add_node(console: &mut dyn Console, wanted: &Add, access: &Access) -> io:
     fresh.command(&words)?;
     let joined = within(JOINING, || {
         let mut survey = survey.again()?;
-        Ok(survey.member(&id).is_some() && Health::of(&mut survey)?.agree())
+        let known = survey.member(&id).is_some() && Health::of(&mut survey)?.agree();
+        Ok(known && fresh.text(&["CLUSTER", "INFO"])?.lines().any(|l| l.trim() == "cluster_state:ok"))
     })?;
     if !joined {
         return Err(failed(format!(
