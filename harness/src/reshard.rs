@@ -4,6 +4,10 @@
 //! Every step can be taken again. So an operator who died at any step is followed by one who looks for open slots and takes all the
 //! steps of each from the first one on.
 //!
+//! **The target gets the slot only when its epoch will beat the source's.** NODE makes the target's config epoch the newest of all that it has
+//! heard of. If it has not heard of the source's yet (redis 7.0.15, after a slot went to and fro within tens of milliseconds), a packet of the
+//! source that is still on its way takes the slot back at the target, which deletes the keys that it has just received.
+//!
 //! A MIGRATE whose answer was lost may have left a copy of a key at the target, which refuses the key then (BUSYKEY). **Nothing is replaced
 //! before both values were compared**, and nothing that differs without [`Operator::replace`].
 
@@ -26,6 +30,9 @@ const MAX_RETRIES: usize = 5;
 /// How long a node that holds the cluster for down is asked again to move keys, and how often.
 const DOWN_LIMIT: Duration = Duration::from_secs(5);
 const DOWN_PAUSE: Duration = Duration::from_millis(50);
+/// How long the target of a move may take to hear of its source's epoch, and how often it is asked.
+const EPOCH_LIMIT: Duration = Duration::from_secs(15);
+const EPOCH_PAUSE: Duration = Duration::from_millis(10);
 /// How often a node may list the same keys again after they were moved.
 const MAX_SAME: usize = 3;
 
@@ -286,6 +293,9 @@ impl Operator {
         if self.all_keys(it, *from, keys, observer)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        if given == Taken::Now {
+            self.wait_epochs(from, to)?;
+        }
         // Who gave away its last slot has become a replica as soon as it heard of it.
         let replica = "ERR Please use SETSLOT only with masters.";
         self.setslot(to, *slot, "NODE", Some(to), "")?;
@@ -299,6 +309,28 @@ impl Operator {
         }
         done!(Step::NodeAtOthers);
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Waits until the target's claim will be newer than the source's. NODE at the target makes it the newest of those that the target
+    /// knows of: if it has not heard of the source's own, or has the same, the source would take the slot back, and the target would delete
+    /// the keys that it has just received.
+    fn wait_epochs(&mut self, from: &NodeId, to: &NodeId) -> io::Result<()> {
+        let until = Instant::now() + EPOCH_LIMIT;
+        loop {
+            let [source, _] = self.master(from)?.epochs()?;
+            let [target, current] = self.master(to)?.epochs()?;
+            if current >= source && (target != source || target == 0) {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                let (from, to) = (self.master(from)?.address(), self.master(to)?.address());
+                return Err(io::Error::other(format!(
+                    "{to} (config epoch {target}, current epoch {current}) does not hear of the config epoch {source} of {from}: it \
+                     would not keep the slot. The keys are at {to}, clients are sent to them by ASK"
+                )));
+            }
+            std::thread::park_timeout(EPOCH_PAUSE);
+        }
     }
 
     fn setslot(

@@ -236,8 +236,8 @@ fn grow_balance_and_shrink(kinds: &Kinds) -> io::Result<()> {
     refused(&["del-node", entry, new], "is not empty! Reshard data away and try again.");
     // A weight of 0 empties it.
     done(&["rebalance", entry, "--cluster-threshold", "1", "--cluster-weight", &format!("{new}=0")])?;
-    assert_eq!(owned(new)?, 0);
     checked(&cluster, 40)?;
+    assert_eq!(owned(new)?, 0);
     found(&cluster, &keys)?;
     refused(&["del-node", entry, "0123"], "[ERR] No such node ID 0123");
     if cluster.nodes[fourth].view()?.iter().any(|n| n.id == *new && n.flags.contains("slave")) {

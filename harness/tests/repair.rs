@@ -426,3 +426,33 @@ fn nodes_that_forgot_each_other_meet_again() -> io::Result<()> {
     says(&out, &[&format!(">>> Send CLUSTER MEET to node {first}: it does not know {third}.")]);
     checked(&cluster, 0)
 }
+
+/// A slot that goes to and fro faster than nodes hear of each other's epochs.
+fn to_and_fro(kinds: &Kinds) -> io::Result<()> {
+    let cluster = formed(kinds)?;
+    let ids = cluster.nodes.iter().map(|n| name(&n.id()?)).collect::<io::Result<Vec<_>>>()?;
+    let keys = keys_at(&cluster.nodes[0], 3)?;
+    let mut operator = Operator::connect(&cluster.nodes[0].address(), &Access::default())?;
+    let mut owner = 0;
+    for _ in 0..40 {
+        let target = 1 - owner;
+        let it = Move { slot: SLOT, from: ids[owner], to: ids[target] };
+        let ended = operator.move_slot(&it, &mut 0, &mut |_, _| ControlFlow::Continue(()))?;
+        assert!(ended.is_continue());
+        owner = target;
+    }
+    cluster.wait_settled()?;
+    whole(&cluster, &keys, owner)
+}
+
+#[test]
+fn a_slot_may_go_to_and_fro_faster_than_gossip() -> io::Result<()> {
+    to_and_fro(&ours())
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0"]
+fn a_slot_of_redis_may_go_to_and_fro_faster_than_gossip() -> io::Result<()> {
+    to_and_fro(&theirs())?;
+    to_and_fro(&mixed())
+}

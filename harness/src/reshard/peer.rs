@@ -172,6 +172,20 @@ impl Peer {
         }
     }
 
+    /// Its config epoch, and the newest epoch that it has heard of (CLUSTER INFO).
+    ///
+    /// # Errors
+    /// When the reply has no such fields.
+    pub(super) fn epochs(&mut self) -> io::Result<[u64; 2]> {
+        let text = self.text(&["CLUSTER", "INFO"])?;
+        let field = |name: &str| {
+            let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+            let value = line.and_then(|v| v.trim().parse().ok());
+            value.ok_or_else(|| self.wrong("CLUSTER INFO", &format!("has no {name}")))
+        };
+        Ok([field("cluster_my_epoch")?, field("cluster_current_epoch")?])
+    }
+
     /// How many keys of a slot it holds.
     ///
     /// # Errors
