@@ -7,6 +7,7 @@ pub mod conform;
 pub mod demo;
 pub mod history;
 pub mod load;
+pub mod manager;
 pub mod random;
 pub mod reshard;
 pub mod resp;

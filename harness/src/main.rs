@@ -17,6 +17,7 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Check(cli::check::Check),
+    Cluster(cli::cluster::Cluster),
     Conform(cli::conform::Conform),
     /// Check the protocol, run a cluster of it, reshard it under load, and replay what it did.
     Demo(cli::demo::Demo),
@@ -34,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Check(args) => cli::check::run(&args),
+        Command::Cluster(args) => cli::cluster::run(&args),
         Command::Conform(args) => cli::conform::run(&args),
         Command::Demo(args) => cli::demo::run(&args),
         Command::Reshard(args) => cli::reshard::run(&args),

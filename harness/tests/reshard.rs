@@ -8,12 +8,17 @@ use std::ops::ControlFlow;
 
 use slotproof::cluster::{Cluster, Node};
 use slotproof::conform::conform;
-use slotproof::reshard::{Move, Operator, Step, ranges, reshard};
+use slotproof::reshard::{Access, Move, Operator, Step, ranges, reshard};
 use slotproof::resp::Value;
+use slotproof_model::NodeId;
 use support::{key_of, slotproof};
 
 const SLOT: u16 = 4242;
 const GO_ON: ControlFlow<()> = ControlFlow::Continue(());
+
+fn name(text: &str) -> io::Result<NodeId> {
+    text.parse().map_err(io::Error::other)
+}
 
 /// The keys' values at one node.
 fn values(node: &Node, keys: &[String]) -> io::Result<BTreeMap<String, Option<String>>> {
@@ -33,14 +38,14 @@ fn an_operator_may_die_after_any_step_and_the_next_one_finishes() -> io::Result<
     // One key for each MIGRATE: seven steps before the last.
     for deaths in [vec![1], vec![2], vec![3], vec![4], vec![5], vec![6], vec![7], vec![1, 1, 2, 3, 1, 4]] {
         let target = (owner + 1) % 3;
-        let planned = Move { slot: SLOT, from: ids[owner].clone(), to: ids[target].clone() };
+        let planned = Move { slot: SLOT, from: name(&ids[owner])?, to: name(&ids[target])? };
         for (life, &steps) in deaths.iter().enumerate() {
             let mut left = steps;
             let mut stop = |_: &Move, _: Step| {
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { GO_ON }
             };
-            let mut operator = Operator::connect(&cluster.nodes[life % 3].address())?;
+            let mut operator = Operator::connect(&cluster.nodes[life % 3].address(), &Access::default())?;
             operator.batch = 1;
             let stopped = match life {
                 0 => operator.move_slot(&planned, &mut 0, &mut stop)?.is_break(),
@@ -48,7 +53,7 @@ fn an_operator_may_die_after_any_step_and_the_next_one_finishes() -> io::Result<
             };
             assert!(stopped, "death {life} of {deaths:?}");
         }
-        let mut operator = Operator::connect(&cluster.nodes[0].address())?;
+        let mut operator = Operator::connect(&cluster.nodes[0].address(), &Access::default())?;
         operator.resume(&mut |_, _| GO_ON)?;
         assert_eq!(operator.open_slots()?, [], "after {deaths:?}");
         cluster.wait_settled()?;
@@ -79,7 +84,7 @@ fn what_cannot_be_finished_is_said() -> io::Result<()> {
     cluster.nodes[1].ask(&format!("CLUSTER SETSLOT {SLOT} IMPORTING {}", ids[2]))?;
     let text = failure(None, &ids[1]);
     assert_eq!(text, format!("moving slot {SLOT}: {} does not own it, nor does {}", ids[2], ids[1]));
-    let mut operator = Operator::connect(&entry)?;
+    let mut operator = Operator::connect(&entry, &Access::default())?;
     assert_eq!(operator.open_slots()?, []);
     // Two masters that see two ways for one slot.
     cluster.nodes[0].ask(&format!("CLUSTER SETSLOT {SLOT} MIGRATING {}", ids[1]))?;
@@ -99,6 +104,15 @@ fn a_copy_that_a_lost_answer_left_behind_is_replaced() -> io::Result<()> {
     cluster.nodes[0].ask(&format!("CLUSTER SETSLOT {SLOT} MIGRATING {to}"))?;
     cluster.nodes[0].ask(&format!("MIGRATE 127.0.0.1 {port} {key} 0 5000 COPY"))?;
     cluster.nodes[0].ask(&format!("SET {key} new"))?;
+    // Who may not destroy anything says what there is, and leaves both.
+    let mut operator = Operator::connect(&cluster.nodes[2].address(), &Access::default())?;
+    let text = operator.resume(&mut |_, _| GO_ON).unwrap_err().to_string();
+    for part in
+        ["holds a string of 3 bytes (\"new\")", "holds a string of 3 bytes (\"old\")", "Nothing was replaced"]
+    {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    assert_eq!(values(&cluster.nodes[0], std::slice::from_ref(&key))?[&key].as_deref(), Some("new"));
     let moved = reshard(&cluster.nodes[2].address(), None, &to, &[], |_, _| {})?;
     assert_eq!((moved.resumed, moved.slots, moved.keys), (1, 0, 1));
     cluster.wait_settled()?;
@@ -112,4 +126,32 @@ fn ranges_are_read() {
     for wrong in ["", "3-2", "16384", "1-", "a", "1,,2"] {
         assert_eq!(ranges(wrong), None, "{wrong:?}");
     }
+}
+
+#[test]
+fn a_copy_that_is_equal_is_replaced_without_leave() -> io::Result<()> {
+    let cluster = Cluster::start(3, &slotproof(), &[], false)?;
+    cluster.form(3)?;
+    let (from, to) = (cluster.nodes[0].id()?, cluster.nodes[1].id()?);
+    let keys: Vec<String> = (0..3).map(|n| key_of(SLOT, n)).collect();
+    for key in &keys {
+        cluster.nodes[0].ask(&format!("SET {key} {key}"))?;
+    }
+    cluster.nodes[1].ask(&format!("CLUSTER SETSLOT {SLOT} IMPORTING {from}"))?;
+    cluster.nodes[0].ask(&format!("CLUSTER SETSLOT {SLOT} MIGRATING {to}"))?;
+    let port = cluster.nodes[1].port;
+    cluster.nodes[0].ask(&format!("MIGRATE 127.0.0.1 {port} {} 0 5000 COPY", keys[1]))?;
+    let mut operator = Operator::connect(&cluster.nodes[2].address(), &Access::default())?;
+    let mut copies = Vec::new();
+    let mut told = |_: &Move, step| {
+        if let Step::Copies(..) = step {
+            copies.push(step);
+        }
+        GO_ON
+    };
+    let moved = operator.resume(&mut told)?;
+    assert_eq!((moved.resumed, moved.keys, copies), (1, 3, vec![Step::Copies(1, Vec::new())]));
+    let expected: BTreeMap<_, _> = keys.iter().map(|k| (k.clone(), Some(k.clone()))).collect();
+    assert_eq!(values(&cluster.nodes[1], &keys)?, expected);
+    Ok(())
 }

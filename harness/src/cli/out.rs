@@ -27,3 +27,15 @@ pub(crate) fn passing(text: impl std::fmt::Display) {
 pub(crate) fn passed() {
     passing("");
 }
+
+/// A question, whose answer comes on the same line.
+pub(crate) fn question(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = write!(out, "{text}");
+    let _ = out.flush();
+}
+
+/// Whether a person looks at both streams.
+pub(crate) fn watched() -> bool {
+    std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}
