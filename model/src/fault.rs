@@ -34,6 +34,10 @@ pub enum Fault {
     FailForever,
     /// PFAIL is not cleared by a PONG (L6).
     PfailForever,
+    /// An importing node runs a command on several keys although some are not there (S14).
+    ServesWithMissingKeys,
+    /// FORGET does not keep the node from being learned again (L7).
+    ForgetsTheBlacklist,
     /// MIGRATE does not delete the key at the source (S7).
     MigrateKeepsKey,
     /// MIGRATE deletes the key at the source although the target refused it (S6).

@@ -223,8 +223,10 @@ impl NodeState {
         if self.myself().is_replica() && self.myself().master == Some(id) {
             return Err("Can't forget my master!".into());
         }
-        self.blacklist.insert(id);
-        self.arm(Timer::BlacklistExpires(id), Delay::Blacklist, cx.out);
+        if !fault!(cx.config, ForgetsTheBlacklist) {
+            self.blacklist.insert(id);
+            self.arm(Timer::BlacklistExpires(id), Delay::Blacklist, cx.out);
+        }
         self.remove_peer(&id, cx.out);
         self.save_update();
         Ok(())

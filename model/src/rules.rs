@@ -87,10 +87,30 @@ impl Rules {
         }
     }
 
-    /// The rules with this name (`redis_7_0`), if there are such.
+    /// Redis 7.0.15 with what is shown to be better so far. Compatible with it on the wire.
+    ///
+    /// - `meet_once` off: a MEET is repeated on each new connection until its receiver is heard from, so one that is lost with its connection
+    ///   leaves nobody ignorant (H40c; world `hardened-meet`).
+    /// - `setslot_bumps_only_if_importing` off: whoever is made owner of a slot by SETSLOT NODE raises its epoch, so every node believes it, whether
+    ///   it imported the slot or not (H09; world `hardened-h09`).
+    /// - `setslot_fsyncs` on: what a SETSLOT did survives a power failure (H21; world `hardened-power`).
+    pub const fn hardened() -> Self {
+        Self {
+            meet_once: false,
+            setslot_bumps_only_if_importing: false,
+            setslot_fsyncs: true,
+            ..Self::redis_7_0()
+        }
+    }
+
+    /// The names of the sets of rules.
+    pub const NAMES: [&str; 2] = ["redis_7_0", "hardened"];
+
+    /// The rules with one of these [names](Self::NAMES).
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "redis_7_0" => Some(Self::redis_7_0()),
+            "hardened" => Some(Self::hardened()),
             _ => None,
         }
     }

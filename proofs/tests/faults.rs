@@ -224,3 +224,13 @@ fn l6_when_fail_or_pfail_stay_for_ever() {
 fn s5_when_reports_never_expire() {
     caught(&suspicion(), Fault::ReportsNeverExpire, "S5");
 }
+
+#[test]
+fn s14_when_a_command_runs_with_keys_missing() {
+    caught(&built_in("migration-2-keys"), Fault::ServesWithMissingKeys, "S14");
+}
+
+#[test]
+fn l7_when_forget_keeps_no_blacklist() {
+    caught(&built_in("gossip-forget"), Fault::ForgetsTheBlacklist, "L7");
+}

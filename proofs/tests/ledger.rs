@@ -6,7 +6,8 @@ use slotproof_model::check::explore::Explorable;
 use slotproof_model::check::scenario::{BUILT_IN, Expect};
 use slotproof_proofs::{Explored, built_in, explore};
 
-/// Name, d, unique states, depth, properties that are violated (known hazards of the rules).
+/// Name, d, unique states, depth, and the properties that are violated (known hazards of the rules) with the steps of their shortest
+/// counterexamples.
 type Row = (&'static str, u8, usize, usize, &'static str);
 
 /// Each row is a test of its own, so that they run side by side.
@@ -22,32 +23,61 @@ macro_rules! ledger {
 
 ledger! {
     gossip_2: ("gossip-2", 1, 1_631, 17, ""),
-    gossip_2_reset: ("gossip-2-reset", 1, 3_655, 18, "L2"),
-    gossip_3_chain: ("gossip-3-chain", 1, 444_871, 31, "L2"),
-    gossip_3_chain_late: ("gossip-3-chain-late", 0, 578_059, 34, "L2"),
+    gossip_2_reset: ("gossip-2-reset", 1, 3_655, 18, "L2 11"),
+    gossip_3_chain: ("gossip-3-chain", 1, 444_871, 31, "L2 22"),
+    gossip_3_chain_late: ("gossip-3-chain-late", 0, 578_059, 34, "L2 22"),
     gossip_collision: ("gossip-collision", 2, 11_685, 8, ""),
-    gossip_contend: ("gossip-contend", 2, 7_127_284, 28, "L1 L2"),
+    gossip_contend: ("gossip-contend", 2, 7_127_284, 28, "L1 10, L2 10"),
+    gossip_3_hub: ("gossip-3-hub", 0, 29_575, 31, "L2 22"),
+    gossip_3_ring: ("gossip-3-ring", 0, 7_806_219, 36, ""),
+    gossip_3_in: ("gossip-3-in", 0, 37_799, 31, "L2 22"),
+    gossip_4_chain: ("gossip-4-chain", 0, 3_272_532, 41, ""),
+    gossip_same_slot: ("gossip-same-slot", 1, 919, 14, ""),
+    gossip_collision_2: ("gossip-collision-2", 2, 15, 3, ""),
+    gossip_collision_4: ("gossip-collision-4", 1, 2_082_021, 17, ""),
+    gossip_forget: ("gossip-forget", 1, 34, 6, ""),
+    gossip_forget_missed: ("gossip-forget-missed", 1, 15, 5, "L7 1"),
+    gossip_forget_late: ("gossip-forget-late", 1, 278, 10, "L7 6"),
+    gossip_reset_soft: ("gossip-reset-soft", 1, 17, 4, ""),
+    gossip_reset_hard: ("gossip-reset-hard", 1, 6, 2, ""),
     fd_3_crash: ("fd-3-crash", 1, 968, 15, ""),
-    fd_3_cut_in: ("fd-3-cut-in", 1, 54_021, 17, ""),
+    fd_3_pause: ("fd-3-pause", 1, 443_964, 23, ""),
     fd_3_cut_out: ("fd-3-cut-out", 1, 48_521, 17, ""),
+    fd_3_cut_in: ("fd-3-cut-in", 1, 54_021, 17, ""),
+    fd_3_crash_pause: ("fd-3-crash-pause", 1, 6_973_447, 32, ""),
     fd_3_early: ("fd-3-early", 1, 123_307, 13, ""),
+    fd_3_2_deaths: ("fd-3-2-deaths", 1, 3_951, 15, ""),
+    fd_3_2_pauses: ("fd-3-2-pauses", 0, 5_749_324, 30, ""),
+    fd_3_death_cut: ("fd-3-death-cut", 0, 23_727, 19, ""),
+    fd_3_cut_both: ("fd-3-cut-both", 0, 2_543_394, 30, ""),
     fd_5_crash: ("fd-5-crash", 0, 21_870, 23, ""),
     fd_5_2_crashes: ("fd-5-2-crashes", 0, 12_139_957, 29, ""),
-    fd_3_crash_pause: ("fd-3-crash-pause", 1, 6_973_447, 32, ""),
-    fd_3_pause: ("fd-3-pause", 1, 443_964, 23, ""),
-    migration_last_slot: ("migration-last-slot", 0, 5_775, 19, ""),
-    migration_crash: ("migration-crash", 0, 22_418, 23, "S6 S7 S8"),
-    migration_power: ("migration-power", 0, 48_076, 26, "S10 S6 S7 S8 S9"),
-    migration_h09: ("migration-h09", 1, 2_392, 13, "L1 L2 S9"),
-    migration_h12: ("migration-h12", 1, 23, 8, "S6 S7"),
-    migration_retry: ("migration-retry", 1, 1_406_069, 29, "S6 S7 S8"),
-    migration_no_replace: ("migration-no-replace", 1, 1_240_307, 29, "S7 S8"),
-    migration_abort: ("migration-abort", 1, 3_037_757, 30, "S6 S7 S8"),
     migration_resume: ("migration-resume", 2, 1_869_156, 25, ""),
+    migration_retry: ("migration-retry", 1, 1_406_069, 29, "S6 9, S7 6, S8 7"),
+    migration_no_replace: ("migration-no-replace", 1, 1_240_307, 29, "S7 6, S8 7"),
+    migration_abort: ("migration-abort", 1, 3_037_757, 30, "S6 8, S7 6, S8 7"),
+    migration_crash: ("migration-crash", 0, 22_418, 23, "S6 12, S7 9, S8 10"),
+    migration_power: ("migration-power", 0, 48_076, 26, "S10 9, S6 11, S7 9, S8 11, S9 7"),
+    migration_last_slot: ("migration-last-slot", 0, 5_775, 19, ""),
+    migration_h09: ("migration-h09", 1, 2_392, 13, "L1 6, L2 6, S9 1"),
+    migration_h12: ("migration-h12", 1, 23, 8, "S6 6, S7 7"),
+    migration_2_keys: ("migration-2-keys", 0, 9_252, 20, ""),
+    migration_2_keys_old: ("migration-2-keys-old", 0, 9_252, 20, ""),
+    migration_target_first: ("migration-target-first", 0, 1_224, 19, "S10 4, S14 3, S6 8"),
+    migration_source_first: ("migration-source-first", 1, 43_714, 22, "L1 8, L2 8, S10 8, S6 10"),
+    migration_migrating_first: ("migration-migrating-first", 1, 117_190, 22, ""),
+    migration_two_targets: ("migration-two-targets", 0, 1_121_320, 36, "L1 17, L2 11, L5 2, S10 13, S6 12, S7 13, S8 16"),
+    migration_two_operators: ("migration-two-operators", 0, 3_179_954, 33, "L1 18, L2 8, L5 8, S10 10, S6 13, S8 15"),
+    migration_stuck: ("migration-stuck", 1, 2_987, 17, "L2 9, L5 9"),
+    migration_stolen: ("migration-stolen", 0, 382, 12, "S10 3, S6 4"),
+    migration_stolen_crash: ("migration-stolen-crash", 0, 376, 13, "L5 7, S10 3, S6 4"),
+    hardened_meet: ("hardened-meet", 1, 22_299, 22, ""),
+    hardened_h09: ("hardened-h09", 1, 4_016, 14, ""),
+    hardened_power: ("hardened-power", 0, 8_873, 22, "S6 11, S7 8, S8 9"),
 }
 
 /// Above 20 million states: `slotproof check --all` explores them.
-const FURTHER: [Row; 1] = [("gossip-3-chain-late", 1, 25_894_644, 39, "L2")];
+const FURTHER: [Row; 1] = [("gossip-3-chain-late", 1, 25_894_644, 39, "L2 22")];
 
 fn compare((name, d, states, depth, violated): Row) -> Explored {
     let mut scenario = built_in(name);
@@ -55,7 +85,9 @@ fn compare((name, d, states, depth, violated): Row) -> Explored {
     let e = explore(scenario);
     assert!(e.report.complete(), "{name}: explored to the end, {:?}", e.report.bounds);
     assert_eq!((e.report.states, e.report.depth), (states, depth), "{name}: states and depth");
-    assert_eq!(e.violated().join(" "), violated, "{name}: violated");
+    let found: Vec<String> =
+        e.violated().iter().map(|p| format!("{p} {}", e.steps(p).unwrap_or_default())).collect();
+    assert_eq!(found.join(", "), violated, "{name}: violated, in so many steps");
     assert!(e.report.quiescent_not_bottom.is_none(), "{name}: every quiescent state is a bottom");
     assert_eq!(e.report.bottoms.larger.len(), 0, "{name}: no bottom is larger than one state");
     for (property, expect) in &e.world.scenario().expect {

@@ -65,6 +65,9 @@ pub struct Scenario {
     /// Abstractions and capacities.
     #[serde(default)]
     pub options: Options,
+    /// Nodes that operators forget: L7 asks that no other node knows them in the end.
+    #[serde(default)]
+    pub forgotten: Vec<String>,
     /// For each property by its short name (`S1`, `L2`): `holds` or `violated`. Those not named are not checked.
     pub expect: BTreeMap<String, Expect>,
     /// A rule that is broken on purpose.
@@ -244,6 +247,8 @@ pub struct Options {
     pub update_at_once: bool,
     /// A heartbeat names any set of the nodes that gossip may pick, instead of none or one (a test compares).
     pub gossip_sets: bool,
+    /// What was sent before a node was forgotten has arrived or is lost when a blacklist's minute is over.
+    pub blacklist_outlasts_messages: bool,
     /// `cluster-allow-replica-migration`.
     pub allow_replica_migration: bool,
     /// `cluster-require-full-coverage`.
@@ -266,6 +271,7 @@ impl Default for Options {
             fail_to_subject: true,
             update_at_once: false,
             gossip_sets: false,
+            blacklist_outlasts_messages: false,
             allow_replica_migration: true,
             require_full_coverage: true,
         }
@@ -337,15 +343,36 @@ impl core::fmt::Display for ScenarioError {
 impl core::error::Error for ScenarioError {}
 
 /// The names of the properties that a world can judge.
-pub const PROPERTIES: [&str; 13] =
-    ["S1", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "L1", "L2", "L3", "L5", "L6"];
+pub const PROPERTIES: [&str; 15] =
+    ["S1", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S14", "L1", "L2", "L3", "L5", "L6", "L7"];
 
 impl Scenario {
     /// Reads a scenario, and checks that what it names is there.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text).map_err(|e| ScenarioError(e.to_string()))?;
+        let wrong = |e: toml::de::Error| ScenarioError(e.to_string());
+        let own: toml::Table = toml::from_str(text).map_err(wrong)?;
+        let scenario: Self = match own.get("like") {
+            None => toml::from_str(text).map_err(wrong)?,
+            Some(_) => Self::whole(own, 0)?.try_into().map_err(wrong)?,
+        };
         scenario.check()?;
         Ok(scenario)
+    }
+
+    /// What a file says, laid over the built-in scenario that it names as `like`: tables are merged key by key, all else is replaced.
+    fn whole(mut own: toml::Table, depth: usize) -> Result<toml::Table, ScenarioError> {
+        let Some(like) = own.remove("like") else { return Ok(own) };
+        let name = like.as_str().unwrap_or_default();
+        if depth > BUILT_IN.len() {
+            return Err(ScenarioError(format!("like = {name:?} leads back to itself")));
+        }
+        let text = Self::built_in_text(name)?;
+        let other: toml::Table = toml::from_str(text).map_err(|e| ScenarioError(e.to_string()))?;
+        let mut whole = Self::whole(other, depth + 1)?;
+        // Bounds beyond its own are the other's alone.
+        whole.remove("further_d");
+        lay_over(&mut whole, own);
+        Ok(whole)
     }
 
     fn check(&self) -> Result<(), ScenarioError> {
@@ -386,6 +413,7 @@ impl Scenario {
             self.position(&key.at)?;
             self.slot(key.slot)?;
         }
+        self.forgotten.iter().try_for_each(|n| self.position(n).map(drop))?;
         self.faults.nodes.iter().try_for_each(|n| self.position(n).map(drop))?;
         for operator in &self.operators {
             for script in std::iter::once(&operator.script).chain(&operator.resume) {
@@ -417,8 +445,9 @@ impl Scenario {
     /// The rules with this name, or those of the scenario, with its switches.
     pub fn rules_of(&self, name: Option<&str>) -> Result<Rules, ScenarioError> {
         let name = name.unwrap_or(&self.rules);
-        let rules = Rules::named(name)
-            .ok_or_else(|| ScenarioError(format!("no rules {name:?}; there is redis_7_0")))?;
+        let rules = Rules::named(name).ok_or_else(|| {
+            ScenarioError(format!("no rules {name:?}; there are {}", Rules::NAMES.join(", ")))
+        })?;
         let mut table = toml::Table::try_from(rules).map_err(|e| ScenarioError(e.to_string()))?;
         for (switch, on) in &self.switches {
             if table.insert(switch.clone(), (*on).into()).is_none() {
@@ -478,6 +507,15 @@ impl Scenario {
     }
 }
 
+fn lay_over(below: &mut toml::Table, above: toml::Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => lay_over(old, new),
+            (_, value) => drop(below.insert(key, value)),
+        }
+    }
+}
+
 /// The address of the node at a position: IP and port.
 pub(crate) fn address_of(position: usize) -> (String, u16) {
     (format!("10.0.0.{}", position + 1), 7000)
@@ -491,12 +529,28 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("gossip-3-chain-late"),
     built_in!("gossip-collision"),
     built_in!("gossip-contend"),
+    built_in!("gossip-3-hub"),
+    built_in!("gossip-3-ring"),
+    built_in!("gossip-3-in"),
+    built_in!("gossip-4-chain"),
+    built_in!("gossip-same-slot"),
+    built_in!("gossip-collision-2"),
+    built_in!("gossip-collision-4"),
+    built_in!("gossip-forget"),
+    built_in!("gossip-forget-missed"),
+    built_in!("gossip-forget-late"),
+    built_in!("gossip-reset-soft"),
+    built_in!("gossip-reset-hard"),
     built_in!("fd-3-crash"),
     built_in!("fd-3-pause"),
     built_in!("fd-3-cut-out"),
     built_in!("fd-3-cut-in"),
     built_in!("fd-3-crash-pause"),
     built_in!("fd-3-early"),
+    built_in!("fd-3-2-deaths"),
+    built_in!("fd-3-2-pauses"),
+    built_in!("fd-3-death-cut"),
+    built_in!("fd-3-cut-both"),
     built_in!("fd-5-crash"),
     built_in!("fd-5-2-crashes"),
     built_in!("migration-resume"),
@@ -508,13 +562,30 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("migration-last-slot"),
     built_in!("migration-h09"),
     built_in!("migration-h12"),
+    built_in!("migration-2-keys"),
+    built_in!("migration-2-keys-old"),
+    built_in!("migration-target-first"),
+    built_in!("migration-source-first"),
+    built_in!("migration-migrating-first"),
+    built_in!("migration-two-targets"),
+    built_in!("migration-two-operators"),
+    built_in!("migration-stuck"),
+    built_in!("migration-stolen"),
+    built_in!("migration-stolen-crash"),
+    built_in!("hardened-meet"),
+    built_in!("hardened-h09"),
+    built_in!("hardened-power"),
 ];
 
 impl Scenario {
     /// The built-in scenario with this name.
     pub fn built_in(name: &str) -> Result<Self, ScenarioError> {
+        Self::parse(Self::built_in_text(name)?)
+    }
+
+    fn built_in_text(name: &str) -> Result<&'static str, ScenarioError> {
         match BUILT_IN.iter().find(|(n, _)| *n == name) {
-            Some((_, text)) => Self::parse(text),
+            Some((_, text)) => Ok(text),
             None => {
                 let names: Vec<&str> = BUILT_IN.iter().map(|(n, _)| *n).collect();
                 Err(ScenarioError(format!("no scenario {name:?}; there are {}", names.join(", "))))

@@ -64,19 +64,17 @@ pub fn l3_epochs_distinct(c: &Cluster<'_>) -> Violation {
     })
 }
 
-/// L5 MigrationStateClears: no slot is open whose owner is settled: all live nodes name the same owner, and that is where an
-/// importing node wants it from no longer, or a migrating one gives it to no longer.
+/// L5 MigrationStateClears: no slot is open at any node whose owner is settled: exactly one live node claims it. (What others believe does not
+/// count: who imports a slot for ever may for ever believe the wrong owner.)
 pub fn l5_migration_clears(c: &Cluster<'_>) -> Violation {
     c.live().find_map(|n| {
         let settled = |slot: Slot| {
-            let mut owners = c.live().map(|m| m.state.owner(slot).map(|p| p.id));
-            let first = owners.next().flatten();
-            first.is_some() && owners.all(|o| o == first)
+            c.live().filter(|m| m.state.owner(slot).is_some_and(|p| p.id == m.state.me())).count() == 1
         };
         let open = n.state.migrating().keys().chain(n.state.importing().keys());
         open.copied()
             .find(|&slot| settled(slot))
-            .map(|slot| format!("slot {slot} is still open at {}, and everybody agrees on its owner", n.name))
+            .map(|slot| format!("slot {slot} is still open at {}, and one node alone claims it", n.name))
     })
 }
 
@@ -90,6 +88,15 @@ pub fn l6_fail_clears(c: &Cluster<'_>) -> Violation {
         let flag = if down.is_fail() { "FAIL" } else { "PFAIL" };
         let name = c.nodes[c.position(&down.id)?].name;
         Some(format!("{name} runs, and is {flag} for {}", n.name))
+    })
+}
+
+/// L7 ForgottenStaysOut: a node that was removed from every table stays out: no other live node knows it.
+pub fn l7_forgotten_stays_out(c: &Cluster<'_>) -> Violation {
+    c.live().find_map(|n| {
+        let gone = c.forgotten.iter().find(|id| **id != n.state.me() && n.state.peer(id).is_some())?;
+        let name = c.position(gone).map_or("a node", |i| c.nodes[i].name);
+        Some(format!("{} knows {name}, which was to be forgotten", n.name))
     })
 }
 

@@ -17,8 +17,12 @@ use crate::state::NodeState;
 
 pub use liveness::{
     l1_slot_owned, l2_views_converge, l3_epochs_distinct, l5_migration_clears, l6_fail_clears,
+    l7_forgotten_stays_out,
 };
-pub use safety::{s1_epoch_owner_unique, s6_acked_key_reachable, s7_key_on_one_side, s8_no_resurrection};
+pub use safety::{
+    s1_epoch_owner_unique, s6_acked_key_reachable, s7_key_on_one_side, s8_no_resurrection,
+    s14_multi_key_atomic,
+};
 pub use steps::{s4_epoch_monotone, s5_fail_quorum, s9_no_stale_owner_serve, s10_delete_only_if_handed_over};
 
 /// A cluster at one moment.
@@ -30,6 +34,8 @@ pub struct Cluster<'a> {
     pub keys: Vec<KeyView>,
     /// Slots whose owner is down for good (L1 excuses them).
     pub lost_slots: Vec<Slot>,
+    /// Nodes that operators have removed, or mean to, from every table (L7).
+    pub forgotten: Vec<NodeId>,
 }
 
 /// One node of a cluster.

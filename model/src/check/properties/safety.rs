@@ -1,6 +1,6 @@
 //! Safety over one moment. S1, S6, S7 and S8 are asked at quiescence.
 
-use crate::route::Route;
+use crate::route::{RequestKind, Route};
 use crate::slot::Slot;
 
 use super::{Cluster, Copy, Found, KeyView, Violation};
@@ -54,6 +54,35 @@ pub fn s8_no_resurrection(c: &Cluster<'_>) -> Violation {
                 Some(format!("{} was deleted, and a GET at {} finds it again", key.name, c.nodes[start].name))
             }
             _ => None,
+        })
+    })
+}
+
+/// S14 MultiKeyAtomic: no node runs a command on several keys of a slot, asked or not, while one that it does not have is on the other side
+/// of a migration: at a node where the slot is open, with its last value. Asked of every state.
+pub fn s14_multi_key_atomic(c: &Cluster<'_>) -> Violation {
+    let slots: std::collections::BTreeSet<Slot> = c.keys.iter().map(|k| k.slot).collect();
+    let open = |n: &super::NodeView<'_>, slot: Slot| {
+        n.state.migrating().contains_key(&slot) || n.state.importing().contains_key(&slot)
+    };
+    slots.into_iter().find_map(|slot| {
+        let keys: Vec<&KeyView> = c.keys.iter().filter(|k| k.slot == slot).collect();
+        live(c).find_map(|i| {
+            let missing = keys.iter().find(|k| {
+                let there = |j: usize| k.copies[j] == Some(Copy::Latest) && open(&c.nodes[j], slot);
+                k.copies[i].is_none() && live(c).any(there)
+            })?;
+            let serves = |asking: bool| {
+                let kind = RequestKind { write: true, asking, ..RequestKind::default() };
+                let exists = |k: &usize| keys[*k].copies[i].is_some();
+                c.nodes[i].routes.route(kind, 0..keys.len(), |_| slot, exists) == Route::Serve
+            };
+            (keys.len() > 1 && (serves(false) || serves(true))).then(|| {
+                format!(
+                    "{} runs commands on all keys of slot {slot}, and {} is on the other side",
+                    c.nodes[i].name, missing.name
+                )
+            })
         })
     })
 }

@@ -13,7 +13,7 @@ use crate::slot::Slot;
 type OfCluster = fn(&Cluster<'_>) -> Violation;
 
 /// Properties asked of every state of every bottom of the fair graph.
-const SETTLED: [(&str, OfCluster); 9] = [
+const SETTLED: [(&str, OfCluster); 10] = [
     ("S1", named::s1_epoch_owner_unique),
     ("S6", named::s6_acked_key_reachable),
     ("S7", named::s7_key_on_one_side),
@@ -23,7 +23,11 @@ const SETTLED: [(&str, OfCluster); 9] = [
     ("L3", named::l3_epochs_distinct),
     ("L5", named::l5_migration_clears),
     ("L6", named::l6_fail_clears),
+    ("L7", named::l7_forgotten_stays_out),
 ];
+
+/// Properties asked of every state.
+const ALWAYS: [(&str, OfCluster); 1] = [("S14", named::s14_multi_key_atomic)];
 
 impl World {
     /// The claims that its scenario asks for.
@@ -37,6 +41,11 @@ impl World {
                 w.with_cluster(s, property).is_none()
             }));
         }
+        if let Some((name, property)) = ALWAYS.into_iter().find(|(n, _)| *n == name) {
+            return Some(Claim::always(name, move |w: &Self, s: &WorldState| {
+                w.with_cluster(s, property).is_none()
+            }));
+        }
         if let Some((name, bit)) = WRONG.into_iter().find(|(n, _)| *n == name) {
             // Judged when the node's step was computed.
             return Some(Claim::each_step(name, move |_: &Self, _, step: &Step, _| step.wrong & bit == 0));
@@ -46,9 +55,9 @@ impl World {
         })
     }
 
-    /// What is wrong with a state by a property that is asked at the end; for people.
+    /// What is wrong with a state by a property that is asked at the end or of every state; for people.
     pub fn complaint(&self, name: &str, s: &WorldState) -> Violation {
-        let (_, property) = SETTLED.iter().find(|(n, _)| *n == name)?;
+        let (_, property) = SETTLED.iter().chain(&ALWAYS).find(|(n, _)| *n == name)?;
         self.with_cluster(s, property)
     }
 
@@ -86,7 +95,8 @@ impl World {
         let dead = (0..self.shape.nodes).filter(|&i| s.nodes[i].life == Life::Dead);
         let lost_slots =
             dead.flat_map(|i| facts[i].state.myself().slots.iter().collect::<Vec<_>>()).collect();
-        f(&Cluster { nodes, keys: keys.collect(), lost_slots })
+        let forgotten = self.forgotten.clone();
+        f(&Cluster { nodes, keys: keys.collect(), lost_slots, forgotten })
     }
 
     fn cells<'a>(&'a self, s: &'a WorldState) -> impl Iterator<Item = u32> + 'a {

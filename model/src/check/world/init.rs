@@ -69,8 +69,20 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         let positions = f.nodes.iter().map(|n| scenario.position(n)).collect::<Result<Vec<_>, _>>()?;
         positions.iter().fold(0, |m, p| m | 1 << p)
     };
-    let mut world =
-        World { scenario, contents, scripts, resumes, shape, fallible, initial: Vec::new(), identity };
+    let forgotten =
+        scenario.forgotten.iter().map(|n| scenario.position(n).map(node_id)).collect::<Result<_, _>>()?;
+    let initial_worlds = Vec::new();
+    let mut world = World {
+        scenario,
+        contents,
+        scripts,
+        resumes,
+        shape,
+        fallible,
+        forgotten,
+        initial: initial_worlds,
+        identity,
+    };
     world.initial = initial(&world, Budgets(faults))?;
     Ok(world)
 }

@@ -47,6 +47,8 @@ pub struct World {
     shape: Shape,
     /// Nodes that faults may strike.
     fallible: u8,
+    /// Nodes that are to stay out once they are forgotten.
+    forgotten: Vec<crate::NodeId>,
     initial: Vec<WorldState>,
     /// Tells worlds apart where expansions are remembered.
     identity: u64,
@@ -351,7 +353,12 @@ impl World {
     ) -> Option<(StepKind, Option<Budget>)> {
         match timer {
             Timer::StartupDelay | Timer::RejoinDelay => Some((StepKind::Fair, None)),
-            Timer::ReportExpires { .. } | Timer::BlacklistExpires(_) => Some((StepKind::Neither, None)),
+            Timer::ReportExpires { .. } => Some((StepKind::Neither, None)),
+            // All FORGETs of one removal come within the minute.
+            Timer::BlacklistExpires(id) => {
+                let early = self.scenario.options.blacklist_outlasts_messages && !s.messages.is_empty();
+                (!early && !self.still_forgets(s, &id)).then_some((StepKind::Neither, None))
+            }
             Timer::HandshakeExpires(id) => {
                 let to = facts
                     .state

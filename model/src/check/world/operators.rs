@@ -5,6 +5,8 @@ use super::contents::In;
 use super::state::{Budget, Label, Life, Mood, Stage, TransferCell, WorldState};
 use super::{Move, Steps, World};
 use crate::check::scenario::{Refusal, ScriptStep};
+use crate::command::Command;
+use crate::id::NodeId;
 use crate::migrate::{AfterFailure, AfterReply, Failure, Transfer};
 use crate::route::{RequestKind, Route};
 
@@ -107,6 +109,21 @@ impl World {
         }
         operator.at = at as u8;
         operator.mood = Mood::Works;
+    }
+
+    /// Whether some operator may still tell a node to forget this one.
+    pub(super) fn still_forgets(&self, s: &WorldState, id: &NodeId) -> bool {
+        let forgets = |step: &Option<ScriptStep>| matches!(step, Some(ScriptStep::Command { command: Command::Forget(Ok(node)), .. }) if node == id);
+        (0..self.shape.operators).any(|who| {
+            let (operator, script) = (s.operators[who], &self.scripts[who]);
+            match operator.mood {
+                Mood::Works | Mood::Waits => {
+                    script[usize::from(operator.at)..].iter().take_while(|step| step.is_some()).any(forgets)
+                }
+                Mood::Dead => script.iter().any(forgets),
+                Mood::Gone | Mood::Stopped | Mood::Done => false,
+            }
+        })
     }
 
     fn dies(&self, s: &WorldState, who: usize, steps: &mut Steps<'_>) {
