@@ -345,7 +345,20 @@ fn ctrl_c_ends_it_between_steps_and_says_how_to_go_on() -> io::Result<()> {
     assert!(said.contains(&format!("To go on: slotproof cluster fix {}", nodes[1])), "{said}");
     done(&["fix", &nodes[2], "--yes"])?;
     checked(&cluster, 30)?;
-    found(&cluster, &keys)
+    found(&cluster, &keys)?;
+    // At a question there is nothing to finish.
+    let mut command = Command::new(tool());
+    command.args(["cluster", "reshard", &nodes[1]]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = Process(command.spawn()?);
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    let mut out = child.0.stdout.take().expect("piped");
+    while !said.ends_with(b"(from 1 to 16384)? ") {
+        out.read_exact(&mut byte)?;
+        said.extend(byte);
+    }
+    signal(child.0.id(), "INT")?;
+    assert_eq!(child.0.wait()?.code(), Some(130));
+    Ok(())
 }
 
 /// A server that answers every request with the same bytes.
