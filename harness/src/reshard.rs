@@ -467,8 +467,8 @@ impl Operator {
 
     /// One MIGRATE; the reply if it is none of success.
     fn send(&mut self, it: &Move, keys: &[Vec<u8>], replace: bool) -> io::Result<Result<(), Value>> {
-        let target = self.master(&it.to)?;
-        let (host, port) = (target.host.clone(), target.port.to_string());
+        let (host, port) = self.master(&it.to)?.for_nodes()?;
+        let port = port.to_string();
         let timeout = self.migrate_timeout_ms.to_string();
         let login = self.access.clone();
         let mut words: Vec<&[u8]> =

@@ -273,6 +273,25 @@ fn a_redis_node_is_added_gets_slots_loses_them_and_is_deleted() -> io::Result<()
 }
 
 #[test]
+fn replicas_are_told_whom_to_replicate() -> io::Result<()> {
+    let cluster = Cluster::start(6, &slotproof(), &[], false)?;
+    let nodes = addresses(&cluster);
+    let words: Vec<&str> =
+        ["create", "--replicas", "1", "--yes"].into_iter().chain(nodes.iter().map(String::as_str)).collect();
+    says(
+        &done(&words)?,
+        &["[WARNING] Some slaves are in the same host as their master", "   1 additional replica(s)"],
+    );
+    let view = cluster.nodes[5].view()?;
+    for n in 3..6 {
+        let me = cluster.nodes[n].id()?;
+        let seen = view.iter().find(|s| s.id == me).expect("it is known");
+        assert_eq!(seen.master, cluster.nodes[n - 3].id()?);
+    }
+    checked(&cluster, 0)
+}
+
+#[test]
 #[ignore = "needs redis-server 7.0"]
 fn redis_masters_get_replicas() -> io::Result<()> {
     let mut cluster = Cluster::start(6, &slotproof::cluster::Program::Redis, &[], false)?;

@@ -60,6 +60,8 @@ pub struct Peer {
     pub host: String,
     /// Its port for clients.
     pub port: u16,
+    /// Where other nodes find it: the address that it names as its own. The operator may have come by another one.
+    pub known_as: Option<(String, u16)>,
     access: Access,
     /// None after a failure: what would be read next may be the reply to another request.
     connection: Option<Connection>,
@@ -71,7 +73,8 @@ impl Peer {
     /// # Errors
     /// When either fails.
     pub fn open(host: &str, port: u16, access: &Access) -> io::Result<Self> {
-        let mut peer = Self { host: host.into(), port, access: access.clone(), connection: None };
+        let mut peer =
+            Self { host: host.into(), port, known_as: None, access: access.clone(), connection: None };
         peer.connection()?;
         Ok(peer)
     }
@@ -88,6 +91,17 @@ impl Peer {
     pub fn ip(&mut self) -> io::Result<String> {
         let peer = self.connection()?.peer();
         peer.map(|p| p.ip().to_string()).map_err(|e| self.wrong("its address", &e))
+    }
+
+    /// Numeric address and port by which other nodes find it.
+    ///
+    /// # Errors
+    /// When it does not name one, and there is no connection any more.
+    pub fn for_nodes(&mut self) -> io::Result<(String, u16)> {
+        match &self.known_as {
+            Some(known) => Ok(known.clone()),
+            None => Ok((self.ip()?, self.port)),
+        }
     }
 
     /// One request, one reply; an error reply is a value.
