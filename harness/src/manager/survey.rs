@@ -224,17 +224,17 @@ impl Survey {
         open
     }
 
-    /// Somebody who moves slots between its masters, with connections of his own that are opened so.
+    /// Somebody who moves slots between its masters, with connections of his own.
     ///
     /// # Errors
     /// When one of the masters cannot be reached any more.
-    pub fn operator(&self, access: &Access) -> io::Result<Operator> {
+    pub fn operator(&self) -> io::Result<Operator> {
         let masters = self.masters().map(|m| {
-            let mut peer = Peer::open(&m.peer.host, m.peer.port, access)?;
+            let mut peer = Peer::open(&m.peer.host, m.peer.port, &self.access)?;
             peer.known_as.clone_from(&m.peer.known_as);
             Ok((m.id, peer))
         });
-        Ok(Operator::of(masters.collect::<io::Result<_>>()?, access))
+        Ok(Operator::of(masters.collect::<io::Result<_>>()?, &self.access))
     }
 }
 

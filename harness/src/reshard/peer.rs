@@ -116,6 +116,15 @@ impl Peer {
         })
     }
 
+    /// The same for a request that may take longer than others, by so much.
+    pub(super) fn call_slow<A: AsRef<[u8]>>(&mut self, words: &[A], longer: Duration) -> io::Result<Value> {
+        let patience = self.access.patience;
+        self.connection()?.set_patience(patience.saturating_add(longer))?;
+        let reply = self.call(words)?;
+        self.connection()?.set_patience(patience)?;
+        Ok(reply)
+    }
+
     /// Two requests at once and their replies: for ASKING and what is asked.
     pub(super) fn call_asking<A: AsRef<[u8]>>(&mut self, words: &[A]) -> io::Result<Value> {
         let connection = self.connection()?;
