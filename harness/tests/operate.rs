@@ -375,8 +375,11 @@ fn ctrl_c_ends_it_between_steps_and_says_how_to_go_on() -> io::Result<()> {
         out.read_exact(&mut byte)?;
         said.extend(byte);
     }
+    // To wait for it would close its input, and that is an end of its own.
+    let input = child.0.stdin.take();
     signal(child.0.id(), "INT")?;
     assert_eq!(child.0.wait()?.code(), Some(130));
+    drop(input);
     Ok(())
 }
 
