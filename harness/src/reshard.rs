@@ -91,7 +91,7 @@ pub struct Operator {
     access: Access,
     /// Keys for one MIGRATE.
     pub batch: usize,
-    /// The timeout given to MIGRATE, in ms. A reply is waited for longer than that, but not longer than [`Access::patience`].
+    /// The timeout given to MIGRATE, in ms. Its reply is waited for longer than that.
     pub migrate_timeout_ms: u64,
     /// Whether a key that has another value at the node it goes to may be replaced there.
     pub replace: bool,
@@ -467,8 +467,8 @@ impl Operator {
 
     /// One MIGRATE; the reply if it is none of success.
     fn send(&mut self, it: &Move, keys: &[Vec<u8>], replace: bool) -> io::Result<Result<(), Value>> {
-        let target = self.master(&it.to)?;
-        let (host, port) = (target.host.clone(), target.port.to_string());
+        let (host, port) = self.master(&it.to)?.for_nodes()?;
+        let port = port.to_string();
         let timeout = self.migrate_timeout_ms.to_string();
         let login = self.access.clone();
         let mut words: Vec<&[u8]> =
@@ -479,7 +479,9 @@ impl Operator {
         words.extend(login.for_migrate());
         words.push(b"KEYS");
         words.extend(keys.iter().map(Vec::as_slice));
-        match self.master(&it.from)?.call(&words)? {
+        // It connects, writes and reads, and does so twice if the connection was an old one.
+        let longer = Duration::from_millis(self.migrate_timeout_ms.saturating_mul(6));
+        match self.master(&it.from)?.call_slow(&words, longer)? {
             Value::Status(s) if s == "OK" || s == "NOKEY" => Ok(Ok(())),
             reply => Ok(Err(reply)),
         }

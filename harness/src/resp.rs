@@ -78,9 +78,16 @@ impl Connection {
     fn connect(target: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&target, patience.min(CONNECT_LIMIT))?;
         stream.set_nodelay(true)?;
+        let it = Self { stream: BufReader::with_capacity(64 << 10, stream), out: Vec::new(), left: 0 };
+        it.set_patience(patience)?;
+        Ok(it)
+    }
+
+    /// From now on each read and write waits at most so long.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        let stream = self.stream.get_ref();
         stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
-        Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), out: Vec::new(), left: 0 })
+        stream.set_write_timeout(Some(patience))
     }
 
     /// The address at the other end.

@@ -273,6 +273,25 @@ fn a_redis_node_is_added_gets_slots_loses_them_and_is_deleted() -> io::Result<()
 }
 
 #[test]
+fn replicas_are_told_whom_to_replicate() -> io::Result<()> {
+    let cluster = Cluster::start(6, &slotproof(), &[], false)?;
+    let nodes = addresses(&cluster);
+    let words: Vec<&str> =
+        ["create", "--replicas", "1", "--yes"].into_iter().chain(nodes.iter().map(String::as_str)).collect();
+    says(
+        &done(&words)?,
+        &["[WARNING] Some slaves are in the same host as their master", "   1 additional replica(s)"],
+    );
+    let view = cluster.nodes[5].view()?;
+    for n in 3..6 {
+        let me = cluster.nodes[n].id()?;
+        let seen = view.iter().find(|s| s.id == me).expect("it is known");
+        assert_eq!(seen.master, cluster.nodes[n - 3].id()?);
+    }
+    checked(&cluster, 0)
+}
+
+#[test]
 #[ignore = "needs redis-server 7.0"]
 fn redis_masters_get_replicas() -> io::Result<()> {
     let mut cluster = Cluster::start(6, &slotproof::cluster::Program::Redis, &[], false)?;
@@ -345,7 +364,23 @@ fn ctrl_c_ends_it_between_steps_and_says_how_to_go_on() -> io::Result<()> {
     assert!(said.contains(&format!("To go on: slotproof cluster fix {}", nodes[1])), "{said}");
     done(&["fix", &nodes[2], "--yes"])?;
     checked(&cluster, 30)?;
-    found(&cluster, &keys)
+    found(&cluster, &keys)?;
+    // At a question there is nothing to finish.
+    let mut command = Command::new(tool());
+    command.args(["cluster", "reshard", &nodes[1]]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = Process(command.spawn()?);
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    let mut out = child.0.stdout.take().expect("piped");
+    while !said.ends_with(b"(from 1 to 16384)? ") {
+        out.read_exact(&mut byte)?;
+        said.extend(byte);
+    }
+    // To wait for it would close its input, and that is an end of its own.
+    let input = child.0.stdin.take();
+    signal(child.0.id(), "INT")?;
+    assert_eq!(child.0.wait()?.code(), Some(130));
+    drop(input);
+    Ok(())
 }
 
 /// A server that answers every request with the same bytes.

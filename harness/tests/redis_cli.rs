@@ -5,7 +5,7 @@ mod support;
 use std::io;
 use std::time::Duration;
 
-use slotproof::cluster::{Cluster, Node};
+use slotproof::cluster::{Cluster, Node, Program};
 use slotproof::resp::Value;
 use slotproof::tools::{Output, redis_cli, run};
 use slotproof_model::key_slot;
@@ -197,6 +197,232 @@ fn rebalance_and_fix() -> io::Result<()> {
     manage(&[&weights[..], &[&light[0], &light[1]]].concat())?;
     cluster.wait_settled()?;
     says(&manage(&["check", &entry])?, &[AGREED, COVERED, "(4915 slots) master"]);
+    Ok(())
+}
+
+/// Waits until the tool finds everything in order: it does not wait for gossip itself.
+fn wait_checked(cluster: &Cluster, keys: usize) -> io::Result<()> {
+    cluster.wait_settled()?;
+    for node in &cluster.nodes {
+        let out = manage(&["check", &node.address()])?;
+        says(&out, &[AGREED, COVERED, &format!("[OK] {keys} keys in")]);
+        assert!(!out.text().contains("WARNING") && !out.text().contains("ERR"), "{}", out.text());
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn fix_closes_a_slot_that_one_side_opened() -> io::Result<()> {
+    let (cluster, _) = created(3)?;
+    let entry = cluster.nodes[2].address();
+    let (first, second) = (cluster.nodes[0].id()?, cluster.nodes[1].id()?);
+    let (kept, strayed) = (key_of(77, 0), key_of(77, 1));
+    cluster.nodes[0].ask(&format!("SET {kept} v"))?;
+    cluster.nodes[0].ask(&format!("CLUSTER SETSLOT 77 MIGRATING {second}"))?;
+    let open = redis_cli(&["--cluster", "check", &entry], "", LIMIT)?;
+    assert!(!open.status.success(), "{}", open.text());
+    says(&open, &["[WARNING] The following slots are open: 77."]);
+    says(&manage(&["fix", &entry, "--cluster-yes"])?, &[">>> Fixing open slot 77"]);
+    wait_checked(&cluster, 1)?;
+    assert_eq!(cluster.nodes[0].ask(&format!("GET {kept}"))?.text().as_deref(), Some("v"));
+    // Only the target, and with a key that has to come back.
+    cluster.nodes[1].ask(&format!("CLUSTER SETSLOT 77 IMPORTING {first}"))?;
+    let mut target = cluster.nodes[1].connect()?;
+    target.ask(&["ASKING"])?;
+    target.ask(&["SET", &strayed, "w"])?;
+    let out = manage(&["fix", &entry, "--cluster-yes"])?;
+    let (source, owner) = (cluster.nodes[1].address(), cluster.nodes[0].address());
+    says(&out, &[">>> Fixing open slot 77", &format!("Moving slot 77 from {source} to {owner}: .")]);
+    wait_checked(&cluster, 2)?;
+    assert_eq!(cluster.nodes[0].ask(&format!("GET {strayed}"))?.text().as_deref(), Some("w"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn fix_covers_a_slot_of_nobody() -> io::Result<()> {
+    let (cluster, _) = created(3)?;
+    let entry = cluster.nodes[1].address();
+    let key = key_of(77, 0);
+    cluster.nodes[0].ask(&format!("SET {key} v"))?;
+    // Until nobody has heard of a claim after it gave the slots up itself.
+    let given_up = || {
+        let owned = |text: &str| text.lines().any(|l| l.contains("cluster_slots_assigned:16382"));
+        for node in &cluster.nodes {
+            let _ = node.ask("CLUSTER DELSLOTS 77");
+            let _ = node.ask("CLUSTER DELSLOTS 78");
+        }
+        cluster.all(|n| Ok(owned(&n.ask("CLUSTER INFO")?.text().unwrap_or_default())))
+    };
+    cluster.wait("nobody owns the slots", |_| given_up())?;
+    let open = redis_cli(&["--cluster", "check", &entry], "", LIMIT)?;
+    assert!(!open.status.success(), "{}", open.text());
+    says(&open, &["[ERR] Not all 16384 slots are covered by nodes."]);
+    // Here --cluster-yes is not enough for redis-cli.
+    let out = redis_cli(&["--cluster", "fix", &entry], "yes\nyes\n", LIMIT)?.success()?;
+    says(
+        &out,
+        &[
+            "The following uncovered slots have no keys across the cluster:\n[78]",
+            ">>> Covering slot 78 with ",
+            "The following uncovered slots have keys in just one node:\n[77]",
+            &format!(">>> Covering slot 77 with {}", cluster.nodes[0].address()),
+        ],
+    );
+    wait_checked(&cluster, 1)?;
+    assert_eq!(cluster.nodes[0].ask(&format!("GET {key}"))?.text().as_deref(), Some("v"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn rebalance_gives_slots_to_an_empty_master() -> io::Result<()> {
+    let (mut cluster, _) = created(3)?;
+    let fourth = cluster.add(&slotproof())?;
+    let (entry, fresh) = (cluster.nodes[0].address(), cluster.nodes[fourth].address());
+    manage(&["add-node", &fresh, &entry])?;
+    cluster.wait("everybody knows the fourth", |c| c.all(|n| Ok(n.view()?.len() == 4)))?;
+    cluster.wait_settled()?;
+    let keys: Vec<String> = (0..5).map(|n| key_of(n, 0)).collect();
+    for key in &keys {
+        cluster.nodes[0].ask(&format!("SET {key} v"))?;
+    }
+    says(&manage(&["rebalance", &entry])?, &["*** No rebalancing needed!"]);
+    let light = format!("{}=0.02", cluster.nodes[fourth].id()?);
+    let empty = ["rebalance", entry.as_str(), "--cluster-use-empty-masters", "--cluster-weight", &light];
+    let dry = manage(&[&empty[..], &["--cluster-simulate"]].concat())?;
+    says(&dry, &[">>> Rebalancing across 4 nodes. Total weight = 3.02"]);
+    assert_eq!(cluster.nodes[fourth].owners()?, cluster.nodes[0].owners()?);
+    manage(&empty)?;
+    wait_checked(&cluster, 5)?;
+    let mine = cluster.nodes[fourth].id()?;
+    let view = cluster.nodes[0].view()?;
+    let ranges = view.iter().filter(|n| n.id == mine).flat_map(|n| n.slots.clone());
+    let slots: usize = ranges.filter_map(|r| slotproof::reshard::ranges(&r)).map(|s| s.len()).sum();
+    assert!((108..=109).contains(&slots), "{slots} slots");
+    let Value::Int(held) = cluster.nodes[fourth].ask("DBSIZE")? else { panic!("no number") };
+    assert_eq!(held, 5, "the lowest slots of the first node are among them");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn call_reaches_the_nodes_that_it_should() -> io::Result<()> {
+    let (cluster, _) = created(3)?;
+    let entry = cluster.nodes[0].address();
+    let out = manage(&["call", &entry, "config", "set", "cluster-node-timeout", "4000"])?;
+    assert_eq!(out.stdout.matches(": OK").count(), 3, "{}", out.text());
+    let out = manage(&["call", &entry, "ping", "--cluster-only-masters"])?;
+    assert_eq!(out.stdout.matches("PONG").count(), 3, "{}", out.text());
+    let out = manage(&["call", &entry, "ping", "--cluster-only-replicas"])?;
+    assert!(!out.stdout.contains("PONG"), "{}", out.text());
+    Ok(())
+}
+
+/// Whether a node has a command; else what the tool says that needs it.
+fn has(node: &Node, line: &str) -> bool {
+    !matches!(node.ask(line), Err(e) if e.to_string().starts_with("ERR unknown "))
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn set_timeout_changes_the_nodes_and_their_files() -> io::Result<()> {
+    let mut cluster = Cluster::new(&[], false)?;
+    let mut files = Vec::new();
+    for n in 0..3 {
+        let file = cluster.dir().join(format!("{n}.conf"));
+        std::fs::write(&file, "# kept\ncluster-node-timeout 5000\n")?;
+        let leading = vec!["node".into(), file.to_string_lossy().into_owned()];
+        cluster.add(&Program::Slotproof(support::tool().to_path_buf(), leading))?;
+        files.push(file);
+    }
+    cluster.form(3)?;
+    let out = manage(&["set-timeout", &cluster.nodes[0].address(), "7000"])?;
+    if !has(&cluster.nodes[0], "CONFIG REWRITE") {
+        says(&out, &[">>> New node timeout set. 0 OK, 3 ERR.", "unknown subcommand 'REWRITE'"]);
+        return Ok(());
+    }
+    says(&out, &[">>> New node timeout set. 3 OK, 0 ERR."]);
+    for (node, file) in cluster.nodes.iter().zip(files) {
+        let told = node.ask("CONFIG GET cluster-node-timeout")?;
+        assert!(format!("{told:?}").contains(&format!("{:?}", b"7000".to_vec())), "{told:?}");
+        let text = std::fs::read_to_string(file)?;
+        assert!(text.contains("# kept") && text.contains("cluster-node-timeout 7000"), "{text}");
+    }
+    Ok(())
+}
+
+/// A server that is no cluster, with keys.
+fn alone(program: &Program) -> io::Result<Cluster> {
+    let plain = Cluster::start(1, program, &["--cluster-enabled", "no"], false)?;
+    for n in 0..50 {
+        plain.nodes[0].ask(&format!("SET plain-{n} value-{n}"))?;
+    }
+    plain.nodes[0].ask("EXPIRE plain-7 1000")?;
+    Ok(plain)
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn import_brings_keys_from_a_server_that_is_no_cluster() -> io::Result<()> {
+    for program in [Program::Redis, slotproof()] {
+        let (cluster, _) = created(3)?;
+        let plain = alone(&program)?;
+        let (entry, source) = (cluster.nodes[0].address(), plain.nodes[0].address());
+        let out = manage(&["import", &entry, "--cluster-from", &source, "--cluster-copy"])?;
+        says(
+            &out,
+            &[
+                "*** Importing 50 keys from DB 0",
+                &format!(">>> Importing data from {source} to cluster {entry}"),
+            ],
+        );
+        assert_eq!(plain.nodes[0].ask("DBSIZE")?, Value::Int(50), "a copy leaves them");
+        manage(&["import", &entry, "--cluster-from", &source, "--cluster-replace"])?;
+        assert_eq!(plain.nodes[0].ask("DBSIZE")?, Value::Int(0));
+        let mut client = slotproof::client::Client::new(std::slice::from_ref(&entry))?;
+        for n in 0..50 {
+            let key = format!("plain-{n}");
+            let found = client.call(key.as_bytes(), &["GET", &key]).done()?;
+            assert_eq!(found.text(), Some(format!("value-{n}")), "{key}");
+        }
+        let ttl = client.call(b"plain-7", &["TTL", "plain-7"]).done()?;
+        assert!(matches!(ttl, Value::Int(900..=1000)), "{ttl:?}");
+        wait_checked(&cluster, 50)?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs redis-cli 7.0"]
+fn backup_saves_the_keys_of_each_master() -> io::Result<()> {
+    let (cluster, _) = created(3)?;
+    for slot in [5, 6000, 16000] {
+        let mut client = slotproof::client::Client::new(&[cluster.nodes[0].address()])?;
+        let key = key_of(slot, 0);
+        client.call(key.as_bytes(), &["SET", &key, "v"]).done()?;
+    }
+    let dir = cluster.dir().join("backup");
+    std::fs::create_dir(&dir)?;
+    let out =
+        redis_cli(&["--cluster", "backup", &cluster.nodes[0].address(), &dir.to_string_lossy()], "", LIMIT)?;
+    if !has(&cluster.nodes[0], "PSYNC ? -1") {
+        assert!(!out.status.success() && out.text().contains("unknown command 'SYNC'"), "{}", out.text());
+        return Ok(());
+    }
+    let out = out.success()?;
+    says(&out, &["[OK] Backup created into: "]);
+    assert_eq!(out.text().matches("Transfer finished with success.").count(), 3, "{}", out.text());
+    for node in &cluster.nodes {
+        let name = format!("redis-node-127.0.0.1-{}-{}.rdb", node.port, node.id()?);
+        let bytes = std::fs::read(dir.join(&name))?;
+        assert!(bytes.starts_with(b"REDIS00"), "{name} is an RDB file");
+    }
+    let nodes = std::fs::read_to_string(dir.join("nodes.json"))?;
+    for node in &cluster.nodes {
+        assert!(nodes.contains(&node.id()?), "{nodes}");
+    }
     Ok(())
 }
 

@@ -456,3 +456,35 @@ fn a_slot_of_redis_may_go_to_and_fro_faster_than_gossip() -> io::Result<()> {
     to_and_fro(&theirs())?;
     to_and_fro(&mixed())
 }
+
+/// Two halves that forgot each other both own a slot, with keys: when they meet, one of them would delete its own.
+#[test]
+fn of_several_owners_one_gets_all_keys_before_they_meet() -> io::Result<()> {
+    let cluster = formed(&ours())?;
+    let nodes = &cluster.nodes;
+    let ids = nodes.iter().map(Node::id).collect::<io::Result<Vec<_>>>()?;
+    let entry = nodes[2].address();
+    let mut keys = keys_at(&nodes[0], 2)?;
+    ask(&nodes[0], &format!("CLUSTER FORGET {}", ids[1]))?;
+    ask(&nodes[1], &format!("CLUSTER FORGET {}", ids[0]))?;
+    // What the first node owned is nobody's for the second.
+    ask(&nodes[1], &format!("CLUSTER ADDSLOTS {SLOT}"))?;
+    for slot in (0..SLOT).chain(SLOT + 1..5461) {
+        ask(&nodes[1], &format!("CLUSTER SETSLOT {slot} NODE {}", ids[2]))?;
+    }
+    for slot in 5461..10922 {
+        ask(&nodes[0], &format!("CLUSTER SETSLOT {slot} NODE {}", ids[2]))?;
+    }
+    cluster.wait("both are up", |c| {
+        c.all(|n| Ok(n.info("cluster_slots_assigned")? == "16384" && n.info("cluster_state")? == "ok"))
+    })?;
+    let extra = key_of(SLOT, 2);
+    ask(&nodes[1], &format!("SET {extra} value-of-{extra}"))?;
+    keys.push(extra);
+    let out = refused(&["check", &entry, "--search-multiple-owners"], "is not in order");
+    says(&out, &[&format!("[WARNING] Slot {SLOT} has 2 owners:")]);
+    refused(&["fix", &entry], "Say --search-multiple-owners");
+    let out = done(&["fix", &entry, "--search-multiple-owners"])?;
+    says(&out, &[&format!(">>> Fixing multiple owners for slot {SLOT}...")]);
+    whole(&cluster, &keys, 0)
+}

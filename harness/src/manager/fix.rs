@@ -1,7 +1,8 @@
 //! `fix`: open slots are finished or closed, keys brought to the owner, slots of nobody given to somebody, and differing views made equal.
 //!
-//! The order matters: nodes that do not know each other first (no command names an unknown node), then slots of nobody (while there are any,
-//! the cluster is down and moves no key), then open slots, then slots with several owners, then views.
+//! The order matters: slots with several owners first (who hears of a better claim deletes the keys), then nodes that do not know each other
+//! (no command names an unknown node), then slots of nobody (while there are any, the cluster is down and moves no key), then open slots, then
+//! views.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -46,6 +47,21 @@ pub fn fix(
             away.join("; ")
         )));
     }
+    let unexplained = health.shared.iter().filter(|(slot, _)| !health.open.iter().any(|o| o.slot == **slot));
+    let unexplained: Vec<(u16, Vec<NodeId>)> =
+        unexplained.map(|(slot, owners)| (*slot, owners.clone())).collect();
+    if let ([(slot, owners), ..], false) = (&unexplained[..], wanted.search_multiple_owners) {
+        let owners = owners.iter().map(|id| survey.called(id)).collect::<Vec<_>>().join(" and ");
+        return Err(failed(format!(
+            "{} slots have several owners, as slot {slot}: {owners}. As soon as they hear of each other, all but one delete its keys. \
+             Say --search-multiple-owners to have the keys brought to one of them first",
+            unexplained.len()
+        )));
+    }
+    if !unexplained.is_empty() {
+        several_owners(console, &mut survey, &unexplained, how)?;
+        (survey, health) = look_again(&survey)?;
+    }
     if !health.strangers.is_empty() {
         introduce(console, &mut survey, &health)?;
         (survey, health) = look_again(&survey)?;
@@ -58,25 +74,12 @@ pub fn fix(
         open_slots(console, &mut survey, &health, how)?;
         (survey, health) = look_again(&survey)?;
     }
-    if wanted.search_multiple_owners && !health.shared.is_empty() {
-        for (&slot, owners) in &health.shared {
-            console.say(format_args!(">>> Fixing multiple owners for slot {slot}..."));
-            let open =
-                OpenSlot { slot, owners: owners.clone(), migrating: vec![], importing: vec![], keys: vec![] };
-            let open = OpenSlot { keys: holders(&mut survey, slot)?, ..open };
-            gather(console, &mut survey, &open, how, (0, 1))?;
-        }
-        (survey, health) = look_again(&survey)?;
-    }
     if !health.disagreements.is_empty() {
         views(console, &mut survey)?;
         (survey, health) = look_again(&survey)?;
     }
     console.say(format_args!(">>> Checking the result."));
     report(console, &survey, &health, wanted.search_multiple_owners);
-    if !health.shared.is_empty() && !wanted.search_multiple_owners {
-        return Err(failed("slots have several owners: say --search-multiple-owners to have that fixed too"));
-    }
     if !health.is_good() {
         return Err(failed("the cluster is still not in order: see above"));
     }
@@ -89,13 +92,27 @@ pub fn fix(
     Ok(())
 }
 
+/// Of several owners the one with most keys gets all of them, and stays.
+fn several_owners(
+    console: &mut dyn Console,
+    survey: &mut Survey,
+    slots: &[(u16, Vec<NodeId>)],
+    how: &Moving,
+) -> io::Result<()> {
+    for (done, (slot, owners)) in slots.iter().enumerate() {
+        console.say(format_args!(">>> Fixing multiple owners for slot {slot}..."));
+        let keys = holders(survey, *slot)?;
+        let open =
+            OpenSlot { slot: *slot, owners: owners.clone(), migrating: vec![], importing: vec![], keys };
+        gather(console, survey, &open, how, (done, slots.len()))?;
+    }
+    Ok(())
+}
+
 /// Nodes that do not know each other meet.
 fn introduce(console: &mut dyn Console, survey: &mut Survey, health: &Health) -> io::Result<()> {
     for (who, whom) in &health.strangers {
-        let (ip, port) = {
-            let member = survey.peer(whom)?;
-            (member.ip()?, member.port)
-        };
+        let (ip, port) = survey.peer(whom)?.for_nodes()?;
         let address = survey.called(whom);
         console.say(format_args!(
             ">>> Send CLUSTER MEET to node {}: it does not know {address}.",
@@ -189,6 +206,10 @@ fn gather(
         stable(survey, id, slot)?;
     }
     if several {
+        // Who does not know the new owner can still give the slot up.
+        for id in open.owners.iter().filter(|id| **id != owner) {
+            survey.peer(id)?.command(&["CLUSTER", "DELSLOTS", &slot.to_string()])?;
+        }
         bump(survey, &owner)?;
         told(survey, &owner, slot)?;
     }
@@ -244,9 +265,10 @@ fn bump(survey: &mut Survey, owner: &NodeId) -> io::Result<()> {
     }
 }
 
-/// All other masters hear who owns the slot.
+/// All other masters that know the owner hear that it is his.
 fn told(survey: &mut Survey, owner: &NodeId, slot: u16) -> io::Result<()> {
-    let others: Vec<NodeId> = survey.masters().map(|m| m.id).filter(|id| id != owner).collect();
+    let knows = |m: &super::Member| m.view.iter().any(|n| n.id == *owner);
+    let others: Vec<NodeId> = survey.masters().filter(|m| m.id != *owner && knows(m)).map(|m| m.id).collect();
     for id in others {
         let peer = survey.peer(&id)?;
         match peer.setslot(slot, "NODE", Some(owner))? {

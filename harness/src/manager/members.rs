@@ -65,9 +65,9 @@ pub fn add_node(console: &mut dyn Console, wanted: &Add, access: &Access) -> io:
     functions(console, &mut survey, &mut fresh)?;
     console.say(format_args!(">>> Send CLUSTER MEET to node {node} to make it join the cluster."));
     let host = survey.members.first_mut().ok_or_else(|| failed("nobody was asked"))?;
-    let (ip, port) = (host.peer.ip()?, host.peer.port.to_string());
+    let (ip, port) = host.peer.for_nodes()?;
     let own = host.view.iter().find(|n| n.id == host.id).map_or(0, |n| n.address.cport);
-    let mut words = vec!["CLUSTER".to_string(), "MEET".into(), ip, port];
+    let mut words = vec!["CLUSTER".to_string(), "MEET".into(), ip, port.to_string()];
     words.extend((own != 0).then(|| own.to_string()));
     fresh.command(&words)?;
     let joined = within(JOINING, || {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use slotproof_model::{NodeId, SLOTS, SlotSet};
 
@@ -206,10 +205,7 @@ pub(super) fn run(console: &mut dyn Console, survey: &Survey, how: &Moving, plan
 
 /// Somebody who moves slots as is wanted.
 pub(super) fn operator(survey: &Survey, how: &Moving) -> io::Result<Operator> {
-    // MIGRATE may take its timeout for connecting, writing and reading, twice.
-    let patience =
-        survey.access.patience + Duration::from_millis(how.timeout_ms.saturating_mul(6).min(86_400_000));
-    let mut operator = survey.operator(&Access { patience, ..survey.access.clone() })?;
+    let mut operator = survey.operator()?;
     operator.batch = how.pipeline.max(1);
     operator.migrate_timeout_ms = how.timeout_ms;
     operator.replace = how.replace;

@@ -65,6 +65,9 @@ impl Member {
         let seen = peer.view()?.saved;
         let me = seen.nodes.iter().find(|n| n.id == seen.me).cloned();
         let me = me.ok_or_else(|| io::Error::other(format!("{}: does not list itself", peer.address())))?;
+        if !me.address.ip.is_empty() && me.address.port != 0 {
+            peer.known_as = Some((me.address.ip.to_string(), me.address.port));
+        }
         let plain = |slots: BTreeMap<Slot, NodeId>| slots.into_iter().map(|(s, id)| (s.into(), id)).collect();
         Ok(Self {
             id: me.id,
@@ -221,13 +224,17 @@ impl Survey {
         open
     }
 
-    /// Somebody who moves slots between its masters, with connections of his own that are opened so.
+    /// Somebody who moves slots between its masters, with connections of his own.
     ///
     /// # Errors
     /// When one of the masters cannot be reached any more.
-    pub fn operator(&self, access: &Access) -> io::Result<Operator> {
-        let masters = self.masters().map(|m| Ok((m.id, Peer::open(&m.peer.host, m.peer.port, access)?)));
-        Ok(Operator::of(masters.collect::<io::Result<_>>()?, access))
+    pub fn operator(&self) -> io::Result<Operator> {
+        let masters = self.masters().map(|m| {
+            let mut peer = Peer::open(&m.peer.host, m.peer.port, &self.access)?;
+            peer.known_as.clone_from(&m.peer.known_as);
+            Ok((m.id, peer))
+        });
+        Ok(Operator::of(masters.collect::<io::Result<_>>()?, &self.access))
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Peer {
     pub host: String,
     /// Its port for clients.
     pub port: u16,
+    /// Where other nodes find it: the address that it names as its own. The operator may have come by another one.
+    pub known_as: Option<(String, u16)>,
     access: Access,
     /// None after a failure: what would be read next may be the reply to another request.
     connection: Option<Connection>,
@@ -71,7 +73,8 @@ impl Peer {
     /// # Errors
     /// When either fails.
     pub fn open(host: &str, port: u16, access: &Access) -> io::Result<Self> {
-        let mut peer = Self { host: host.into(), port, access: access.clone(), connection: None };
+        let mut peer =
+            Self { host: host.into(), port, known_as: None, access: access.clone(), connection: None };
         peer.connection()?;
         Ok(peer)
     }
@@ -90,6 +93,17 @@ impl Peer {
         peer.map(|p| p.ip().to_string()).map_err(|e| self.wrong("its address", &e))
     }
 
+    /// Numeric address and port by which other nodes find it.
+    ///
+    /// # Errors
+    /// When it does not name one, and there is no connection any more.
+    pub fn for_nodes(&mut self) -> io::Result<(String, u16)> {
+        match &self.known_as {
+            Some(known) => Ok(known.clone()),
+            None => Ok((self.ip()?, self.port)),
+        }
+    }
+
     /// One request, one reply; an error reply is a value.
     ///
     /// # Errors
@@ -100,6 +114,15 @@ impl Peer {
             self.connection = None;
             self.wrong(&shown(words), &patience(e))
         })
+    }
+
+    /// The same for a request that may take longer than others, by so much.
+    pub(super) fn call_slow<A: AsRef<[u8]>>(&mut self, words: &[A], longer: Duration) -> io::Result<Value> {
+        let patience = self.access.patience;
+        self.connection()?.set_patience(patience.saturating_add(longer))?;
+        let reply = self.call(words)?;
+        self.connection()?.set_patience(patience)?;
+        Ok(reply)
     }
 
     /// Two requests at once and their replies: for ASKING and what is asked.

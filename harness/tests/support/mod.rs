@@ -82,7 +82,12 @@ pub(crate) fn says(out: &Output, lines: &[&str]) {
 /// `check` finds everything in order, and so many keys.
 pub(crate) fn checked(cluster: &Cluster, keys: usize) -> io::Result<()> {
     for node in cluster.live() {
-        let out = done(&["check", &node.address(), "--search-multiple-owners"])?;
+        let out = done(&["check", &node.address(), "--search-multiple-owners"]).map_err(|e| {
+            let views = cluster
+                .live()
+                .map(|n| n.ask("CLUSTER NODES").ok().and_then(|v| v.text()).unwrap_or_default());
+            io::Error::other(format!("{e}\n{}", views.collect::<Vec<_>>().join("\n")))
+        })?;
         says(
             &out,
             &[
