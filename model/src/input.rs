@@ -50,6 +50,15 @@ pub enum Input {
     /// Work put off by earlier inputs, as an input of its own. Only where [`crate::Config`] asks for the
     /// split; else every step ends with this work.
     BeforeSleep,
+    /// A client publishes a message, which the nodes that are to have it get.
+    Publish {
+        /// To a shard channel.
+        sharded: bool,
+        /// Channel name.
+        channel: Box<[u8]>,
+        /// Payload.
+        message: Box<[u8]>,
+    },
 }
 
 /// The connection on which a message came.

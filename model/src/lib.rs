@@ -27,6 +27,7 @@ mod node_line;
 pub mod nodes_conf;
 mod operator;
 mod ownership;
+mod publish;
 mod receive;
 mod route;
 mod rules;

@@ -193,6 +193,12 @@ impl RouteTable {
         self.owners.get(slot.index()).is_some_and(|&o| o == self.me)
     }
 
+    /// Whether shard channels of a slot are served here: it is mine, or my master's.
+    pub fn serves_shard(&self, slot: Slot) -> bool {
+        let owner = self.owners.get(slot.index()).copied().unwrap_or(NO_OWNER);
+        owner != NO_OWNER && (owner == self.me || self.my_master == Some(owner))
+    }
+
     /// Myself.
     pub fn me(&self) -> &RouteNode {
         &self.nodes[usize::from(self.me)]

@@ -52,6 +52,10 @@ impl NodeState {
             }
             Input::Reconfigured => self.reconfigured(config),
             Input::BeforeSleep => {}
+            Input::Publish { sharded: false, channel, message } => self.publish(&channel, &message, &mut cx),
+            Input::Publish { sharded: true, channel, message } => {
+                self.publish_to_shard(&channel, &message, &mut cx);
+            }
         }
         if sleeps {
             self.before_sleep(start, &mut cx);

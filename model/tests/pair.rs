@@ -267,3 +267,22 @@ fn gossip_once(net: &mut Net, from: usize, to: usize) -> Effects {
     net.nodes[to].step(&net.config[to].clone(), receive, &NoKeys, &mut out);
     out
 }
+
+#[test]
+fn a_message_goes_to_all_nodes_and_one_of_a_shard_to_its_shard() {
+    let mut net = met(3);
+    let sent = |net: &mut Net, at: usize, sharded| {
+        let (channel, message) = ((*b"news").into(), (*b"hello").into());
+        let mut out = Effects::new();
+        let input = Input::Publish { sharded, channel, message };
+        let node = &mut net.nodes[at];
+        node.step(&net.config[at], input, &NoKeys, &mut out);
+        out.0.iter().filter(|e| matches!(e, Effect::Send { .. })).count()
+    };
+    assert_eq!((sent(&mut net, 0, false), sent(&mut net, 0, true)), (2, 0));
+    let master = net.nodes[0].me();
+    ok(net.command(2, &format!("REPLICATE {master}")));
+    net.rounds(3);
+    assert_eq!((sent(&mut net, 0, true), sent(&mut net, 1, true)), (1, 0));
+    assert_eq!(sent(&mut net, 2, true), 1, "a replica's master hears it too");
+}

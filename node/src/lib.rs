@@ -2,13 +2,14 @@
 //!
 //! The data plane: requests come in through [`resp`], are looked up and run by [`commands`] on the
 //! [`keyspace`], all inside one [`server::Server`]. The cluster hangs in where [`server::ClusterHook`] is.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cluster;
 pub mod commands;
 pub mod config;
 pub mod dump;
 pub mod keyspace;
+pub mod memory;
 pub mod resp;
 pub mod server;
 pub mod trace;

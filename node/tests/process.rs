@@ -37,7 +37,7 @@ fn version_and_help() {
 fn mistakes_end_it_with_status_1() {
     let cases: [(&[&str], &str, &str); 5] = [
         (&["-"], "port 7000\nfoo bar\n", "at line 2"),
-        (&["--foo", "1"], "", "--foo 1"),
+        (&["--foo", "1"], "", "'foo \"1\"'"),
         (&["/nonexistent.conf"], "", "/nonexistent.conf"),
         (&["--dir", "/nonexistent"], "", "/nonexistent"),
         (&["--port", "70000"], "", "between 0 and 65535"),

@@ -20,6 +20,8 @@ use crate::server::Shared;
 
 /// The longest frame that is read: a PUBLISH of the greatest request.
 const MAX_FRAME: usize = 64 << 20;
+/// The longest channel name and message together that are sent.
+pub(super) const MAX_PUBLISHED: usize = MAX_FRAME - 4096;
 /// Connections to the bus that are open at once.
 const MAX_LINKS: usize = 32 << 10;
 /// The cron runs ten times a second.

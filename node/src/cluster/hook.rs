@@ -17,7 +17,7 @@ impl ClusterHook for Hook {
     }
 
     fn config_changed(&mut self, server: &mut Server, names: &[&'static str]) -> Result<(), String> {
-        if names.iter().any(|n| n.starts_with("cluster-")) {
+        if names.iter().any(|n| n.starts_with("cluster-") || *n == "port") {
             let mut cluster = self.0.borrow_mut();
             let before = cluster.node_timeout;
             cluster.read_limits(server);
@@ -41,6 +41,21 @@ impl ClusterHook for Hook {
         let master = me.master.filter(|_| me.is_replica())?;
         let address = cluster.core.peer(&master).map(|p| p.address.clone()).unwrap_or_default();
         Some((address.ip.into(), address.port))
+    }
+
+    fn publish(&mut self, server: &mut Server, sharded: bool, channel: &[u8], message: &[u8]) {
+        let mut cluster = self.0.borrow_mut();
+        if channel.len() + message.len() > bus::MAX_PUBLISHED {
+            return cluster
+                .log
+                .warning("A message is too long for the cluster bus: other nodes do not get it");
+        }
+        let input = Input::Publish { sharded, channel: channel.into(), message: message.into() };
+        cluster.input(server, input, None);
+    }
+
+    fn connections(&self) -> usize {
+        self.0.borrow().links.len()
     }
 
     fn keys_migrated(&mut self, slot: Slot, keys: u64) {

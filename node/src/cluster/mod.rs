@@ -254,12 +254,17 @@ impl Cluster {
                     *server.keyspace() = data;
                 }
             }
-            Effect::RoutesChanged => server.routes = Some(Rc::new(self.core.route_table(&self.config))),
+            Effect::RoutesChanged => {
+                server.routes = Some(Rc::new(self.core.route_table(&self.config)));
+                server.drop_foreign_shards();
+            }
             Effect::StateChanged { ok } => {
                 self.log.notice(&format!("Cluster state changed: {}", if ok { "ok" } else { "fail" }));
             }
-            // PUBLISH has no subscribers yet.
-            Effect::Deliver { .. } | Effect::Reply(_) => {}
+            Effect::Deliver { sharded, channel, message } => {
+                server.deliver(sharded, &channel, &message, None);
+            }
+            Effect::Reply(_) => {}
         }
     }
 

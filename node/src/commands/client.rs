@@ -3,58 +3,80 @@
 use super::connection::{BAD_NAME, valid_name};
 use super::{Spec, help, text};
 use crate::resp::{Args, parse_i64};
-use crate::server::{Client, Close, ReplyMode, Server};
+use crate::server::{Blocked, Client, Close, Pause, ReplyMode, Server, Waiting};
 
 /// The commands of this family.
 pub(super) static SPECS: &[Spec] = &[Spec::new("client", -2, "", "slow", client_help)
     .about("connection", "2.4.0", "Looks at clients and sets up the own connection.")
     .subs(CLIENT_SUBS)];
 
-static CLIENT_SUBS: &[Spec] = &[
-    Spec::new("getname", 2, "noscript loading stale", "slow connection", getname).about(
-        "connection",
-        "2.6.9",
-        "Answers the name of this client.",
-    ),
-    Spec::new("help", 2, "loading stale", "slow connection", client_help).about(
-        "connection",
-        "5.0.0",
-        "Lists the subcommands.",
-    ),
-    Spec::new("id", 2, "noscript loading stale", "slow connection", id).about(
-        "connection",
-        "5.0.0",
-        "Answers the id of this client.",
-    ),
-    Spec::new("info", 2, "noscript loading stale", "slow connection", info)
-        .tips("nondeterministic_output")
-        .about("connection", "6.2.0", "Describes this client."),
-    Spec::new("kill", -3, "admin noscript loading stale", "admin slow dangerous connection", kill).about(
-        "connection",
-        "2.4.0",
-        "Ends connections.",
-    ),
-    Spec::new("list", -2, "admin noscript loading stale", "admin slow dangerous connection", list)
-        .tips("nondeterministic_output")
-        .about("connection", "2.4.0", "Describes all clients, or those selected."),
-    Spec::new("no-evict", 3, "admin noscript loading stale", "admin slow dangerous connection", no_evict)
-        .about("connection", "7.0.0", "Keeps this client from being evicted."),
-    Spec::new("reply", 3, "noscript loading stale", "slow connection", reply).about(
-        "connection",
-        "3.2.0",
-        "Turns replies on or off, or skips one.",
-    ),
-    Spec::new("setname", 3, "noscript loading stale", "slow connection", setname).about(
-        "connection",
-        "2.6.9",
-        "Names this client.",
-    ),
-    Spec::new("tracking", -3, "noscript loading stale", "slow connection", tracking).about(
-        "connection",
-        "6.0.0",
-        "Is refused: no server-assisted caching here.",
-    ),
-];
+static CLIENT_SUBS: &[Spec] =
+    &[
+        Spec::new("getname", 2, "noscript loading stale", "slow connection", getname).about(
+            "connection",
+            "2.6.9",
+            "Answers the name of this client.",
+        ),
+        Spec::new("help", 2, "loading stale", "slow connection", client_help).about(
+            "connection",
+            "5.0.0",
+            "Lists the subcommands.",
+        ),
+        Spec::new("id", 2, "noscript loading stale", "slow connection", id).about(
+            "connection",
+            "5.0.0",
+            "Answers the id of this client.",
+        ),
+        Spec::new("info", 2, "noscript loading stale", "slow connection", info)
+            .tips("nondeterministic_output")
+            .about("connection", "6.2.0", "Describes this client."),
+        Spec::new("kill", -3, "admin noscript loading stale", "admin slow dangerous connection", kill).about(
+            "connection",
+            "2.4.0",
+            "Ends connections.",
+        ),
+        Spec::new("list", -2, "admin noscript loading stale", "admin slow dangerous connection", list)
+            .tips("nondeterministic_output")
+            .about("connection", "2.4.0", "Describes all clients, or those selected."),
+        Spec::new("no-evict", 3, "admin noscript loading stale", "admin slow dangerous connection", no_evict)
+            .about("connection", "7.0.0", "Keeps this client from being evicted."),
+        Spec::new("caching", 3, "noscript loading stale", "slow connection", caching).about(
+            "connection",
+            "6.0.0",
+            "Is refused: no server-assisted caching here.",
+        ),
+        Spec::new("getredir", 2, "noscript loading stale", "slow connection", getredir).about(
+            "connection",
+            "6.0.0",
+            "Answers -1: no server-assisted caching here.",
+        ),
+        Spec::new("pause", -3, "admin noscript loading stale", "admin slow dangerous connection", pause)
+            .about("connection", "2.9.50", "<milliseconds> [WRITE|ALL]: lets commands wait."),
+        Spec::new("trackinginfo", 2, "noscript loading stale", "slow connection", trackinginfo).about(
+            "connection",
+            "6.2.0",
+            "Tells that tracking is off.",
+        ),
+        Spec::new("unblock", -3, "admin noscript loading stale", "admin slow dangerous connection", unblock)
+            .about("connection", "5.0.0", "<id> [TIMEOUT|ERROR]: ends the waiting of a client."),
+        Spec::new("unpause", 2, "admin noscript loading stale", "admin slow dangerous connection", unpause)
+            .about("connection", "6.2.0", "Ends a pause."),
+        Spec::new("reply", 3, "noscript loading stale", "slow connection", reply).about(
+            "connection",
+            "3.2.0",
+            "Turns replies on or off, or skips one.",
+        ),
+        Spec::new("setname", 3, "noscript loading stale", "slow connection", setname).about(
+            "connection",
+            "2.6.9",
+            "Names this client.",
+        ),
+        Spec::new("tracking", -3, "noscript loading stale", "slow connection", tracking).about(
+            "connection",
+            "6.0.0",
+            "Is refused: no server-assisted caching here.",
+        ),
+    ];
 
 fn client_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
     help(client, "client");
@@ -110,31 +132,126 @@ fn reply(_: &mut Server, client: &mut Client, args: Args<'_>) {
     }
 }
 
-fn tracking(_: &mut Server, client: &mut Client, _: Args<'_>) {
+fn tracking(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    if args.len() == 3 && args.is(2, "off") {
+        return client.reply.ok();
+    }
     client.reply.error("Client tracking is not supported by this server");
 }
 
-/// The types of client that Redis knows; all clients here are `normal`.
-fn known_type(client: &mut Client, word: &[u8]) -> Option<bool> {
+fn caching(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    client.reply.error(
+        "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+    );
+}
+
+fn getredir(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    client.reply.int(-1);
+}
+
+fn trackinginfo(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    let reply = &mut client.reply;
+    reply.map(3);
+    reply.bulk("flags");
+    reply.set(1);
+    reply.bulk("off");
+    reply.bulk("redirect");
+    reply.int(-1);
+    reply.bulk("prefixes");
+    reply.array(0);
+}
+
+fn pause(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let all = match args.len() {
+        3 => true,
+        4 if args.is(3, "all") => true,
+        4 if args.is(3, "write") => false,
+        4 => return client.reply.error("CLIENT PAUSE mode must be WRITE or ALL"),
+        _ => return client.reply.error(text::SYNTAX),
+    };
+    let ms = match parse_i64(&args[2]) {
+        None => return client.reply.error("timeout is not an integer or out of range"),
+        Some(..0) => return client.reply.error("timeout is negative"),
+        Some(ms) => ms,
+    };
+    let Some(until_ms) = server.now_ms.checked_add(ms) else {
+        return client.reply.error("timeout is out of range");
+    };
+    // A pause that is in force is only made longer and stricter.
+    let old = server.paused();
+    server.pause = Some(Pause {
+        until_ms: old.map_or(until_ms, |old| old.until_ms.max(until_ms)),
+        all: all || old.is_some_and(|old| old.all),
+    });
+    client.reply.ok();
+}
+
+fn unpause(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    server.end_pause();
+    client.reply.ok();
+}
+
+fn unblock(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let with_error = match args.len() {
+        3 => false,
+        4 if args.is(3, "timeout") => false,
+        4 if args.is(3, "error") => true,
+        4 => return client.reply.error("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"),
+        _ => return client.reply.error(text::SYNTAX),
+    };
+    let Some(id) = parse_i64(&args[2]) else { return client.reply.error(text::NOT_INT) };
+    let other = u64::try_from(id).ok().and_then(|id| server.clients.get(&id));
+    let done = other.and_then(|other| other.try_borrow_mut().ok()).is_some_and(|mut other| {
+        let Some(Blocked { why: Waiting::Replicas(acknowledged), .. }) = other.blocked else { return false };
+        if with_error {
+            other.reply.error("-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        } else {
+            other.reply.int(acknowledged);
+        }
+        other.blocked = None;
+        other.wake.notify_one();
+        true
+    });
+    client.reply.int(i64::from(done));
+}
+
+/// A type of client that Redis knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    PubSub,
+    /// A master or a replica: none here, yet.
+    Replication,
+}
+
+impl Kind {
+    fn of(client: &Client) -> Self {
+        if client.subscriptions.is_empty() { Self::Normal } else { Self::PubSub }
+    }
+}
+
+/// The type of this name; the error is written if there is no such.
+fn known_type(client: &mut Client, word: &[u8]) -> Option<Kind> {
     let is = |name: &[u8]| name.eq_ignore_ascii_case(word);
-    if is(b"normal") {
-        return Some(true);
+    match () {
+        () if is(b"normal") => Some(Kind::Normal),
+        () if is(b"pubsub") => Some(Kind::PubSub),
+        () if is(b"master") || is(b"replica") || is(b"slave") => Some(Kind::Replication),
+        () => {
+            let word = String::from_utf8_lossy(word);
+            client.reply.error(format!("Unknown client type '{word}'"));
+            None
+        }
     }
-    if [&b"master"[..], b"replica", b"slave", b"pubsub"].into_iter().any(is) {
-        return Some(false);
-    }
-    let word = String::from_utf8_lossy(word);
-    client.reply.error(format!("Unknown client type '{word}'"));
-    None
 }
 
 fn list(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let mut ids = None;
-    let mut normal = true;
+    let mut kind = None;
     match args.len() {
         2 => {}
         4 if args.is(2, "type") => match known_type(client, &args[3]) {
-            Some(is_normal) => normal = is_normal,
+            Some(wanted) => kind = Some(wanted),
             None => return,
         },
         4.. if args.is(2, "id") => {
@@ -153,16 +270,16 @@ fn list(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
     let mut lines = String::new();
     for (id, other) in &server.clients {
-        if !normal || ids.as_ref().is_some_and(|ids| !ids.contains(id)) {
+        if ids.as_ref().is_some_and(|ids| !ids.contains(id)) {
             continue;
         }
         // All but the client that asks can be borrowed.
-        let line = match other.try_borrow() {
-            Ok(other) => other.describe(now),
-            Err(_) => client.describe(now),
-        };
-        lines.push_str(&line);
-        lines.push('\n');
+        let other = other.try_borrow();
+        let other = other.as_deref().unwrap_or(client);
+        if kind.is_none_or(|kind| kind == Kind::of(other)) {
+            lines.push_str(&other.describe(now));
+            lines.push('\n');
+        }
     }
     client.reply.verbatim(lines);
 }
@@ -173,13 +290,14 @@ struct Filter<'a> {
     id: Option<u64>,
     peer: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
-    other_type: bool,
+    kind: Option<Kind>,
     skip_me: bool,
 }
 
 impl Filter<'_> {
     fn selects(&self, client: &Client, me: bool) -> bool {
-        !(self.other_type || me && self.skip_me)
+        !(me && self.skip_me)
+            && self.kind.is_none_or(|kind| kind == Kind::of(client))
             && self.id.is_none_or(|id| id == client.id)
             && self.peer.is_none_or(|a| a == client.peer.as_bytes())
             && self.local.is_none_or(|a| a == client.local.as_bytes())
@@ -209,7 +327,7 @@ fn kill(server: &mut Server, client: &mut Client, args: Args<'_>) {
                 filter.local = args.get(i + 1);
             } else if args.is(i, "type") {
                 match known_type(client, value) {
-                    Some(normal) => filter.other_type = !normal,
+                    Some(kind) => filter.kind = Some(kind),
                     None => return,
                 }
             } else if args.is(i, "user") {

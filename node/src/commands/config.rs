@@ -26,6 +26,11 @@ static CONFIG_SUBS: &[Spec] = &[
         "2.0.0",
         "Starts the statistics anew.",
     ),
+    Spec::new("rewrite", 2, "admin noscript loading stale", "admin slow dangerous", rewrite).about(
+        "server",
+        "2.8.0",
+        "Writes the values of now to the configuration file.",
+    ),
     Spec::new("set", -4, "admin noscript loading stale", "admin slow dangerous", set)
         .tips("request_policy:all_nodes response_policy:all_succeeded")
         .about("server", "2.0.0", "Changes directives, all or none."),
@@ -46,7 +51,7 @@ fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
 }
 
 fn resetstat(server: &mut Server, client: &mut Client, _: Args<'_>) {
-    server.stats = Stats::default();
+    server.stats = Stats { peak_memory: crate::memory::used(), ..Stats::default() };
     server.dbs.iter_mut().for_each(|db| db.reset_stats());
     client.reply.ok();
 }
@@ -69,7 +74,7 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
         let result = if changed.contains(&directive.name) {
             Err("duplicate parameter".to_owned())
         } else {
-            try_set(&mut new, directive, &args[i + 1])
+            try_set(&mut new, directive, &args[i + 1], is_local(client))
         };
         if let Err(why) = result {
             return client.reply.error(failed(&given, &why));
@@ -80,9 +85,35 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if let Err((name, why)) = apply(server, &changed) {
         server.config = old;
         server.refresh();
+        if changed.iter().any(|name| matches!(*name, "port" | "bind")) {
+            // What was listened on before is free, unless somebody was faster.
+            let _ = server.relisten();
+        }
         return client.reply.error(failed(name, &why));
     }
     client.reply.ok();
+}
+
+fn is_local(client: &Client) -> bool {
+    client.peer.starts_with("127.") || client.peer.starts_with("[::1]")
+}
+
+fn rewrite(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    let Some(path) = &server.config.file else {
+        return client.reply.error("The server is running without a config file");
+    };
+    match crate::config::rewrite(&server.config, path) {
+        Ok(()) => {
+            server.log.warning("CONFIG REWRITE executed with success.");
+            client.reply.ok();
+        }
+        Err(e) => {
+            server.log.warning(&format!("CONFIG REWRITE failed: {e}"));
+            let text = e.to_string();
+            let why = text.split(" (os error").next().unwrap_or(&text);
+            client.reply.error(format!("Rewriting config file: {why}"));
+        }
+    }
 }
 
 fn failed(name: &str, why: &str) -> String {
@@ -93,14 +124,20 @@ fn try_set(
     config: &mut crate::config::Config,
     directive: &'static Directive,
     value: &[u8],
+    local: bool,
 ) -> Result<(), String> {
     if !directive.mutable {
         return Err("can't set immutable config".to_owned());
     }
-    if matches!(directive.name, "dir" | "dbfilename") && config.bytes("enable-protected-configs") == b"no" {
+    let protected = match config.bytes("enable-protected-configs") {
+        b"yes" => false,
+        b"local" => !local,
+        _ => true,
+    };
+    if matches!(directive.name, "dir" | "dbfilename") && protected {
         return Err("can't set protected config".to_owned());
     }
-    if matches!(directive.name, "port" | "bind" | "replicaof") {
+    if directive.name == "replicaof" {
         return Err("can't be changed while the server runs".to_owned());
     }
     config.set(directive, &[value]).map_err(|e| e.to_string())
@@ -109,6 +146,22 @@ fn try_set(
 /// Makes the new values take effect.
 fn apply(server: &mut Server, changed: &[&'static str]) -> Result<(), (&'static str, String)> {
     server.refresh();
+    if changed.contains(&"dir") {
+        let dir = server.config.text("dir").into_owned();
+        std::env::set_current_dir(&dir).map_err(|e| {
+            let text = e.to_string();
+            ("dir", text.split(" (os error").next().unwrap_or(&text).to_owned())
+        })?;
+    }
+    if changed.contains(&"maxmemory") && crate::memory::used() > server.limits.max_memory {
+        server.log.warning("maxmemory is below the memory in use: keys will be evicted, or writes refused");
+        server.make_room();
+    }
+    if changed.contains(&"port") {
+        server.relisten().map_err(|e| ("port", format!("Unable to listen on this port. {e}")))?;
+    } else if changed.contains(&"bind") {
+        server.relisten().map_err(|e| ("bind", format!("Failed to bind to specified addresses. {e}")))?;
+    }
     if changed.contains(&"loglevel") {
         server.log.set_level(Level::named(&server.config.text("loglevel")));
     }

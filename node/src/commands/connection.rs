@@ -36,6 +36,7 @@ pub(super) static SPECS: &[Spec] =
 
 fn ping(_: &mut Server, client: &mut Client, args: Args<'_>) {
     match args.len() {
+        1 | 2 if super::pubsub::ping(client, args.get(1).unwrap_or_default()) => {}
         1 => client.reply.status("PONG"),
         2 => client.reply.bulk(&args[1]),
         _ => client.reply.error("wrong number of arguments for 'ping' command"),
@@ -148,6 +149,7 @@ fn authenticate(server: &Server, client: &mut Client, user: Option<&[u8]>, passw
 }
 
 fn reset(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    server.forget(client);
     client.reset(!server.limits.password);
     client.reply.status("RESET");
 }

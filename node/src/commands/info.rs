@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::Spec;
+use super::{Spec, introspect};
+use crate::keyspace::Keyspace;
+use crate::memory::used;
 use crate::resp::Args;
 use crate::server::{Client, Server, unix_micros};
 
@@ -14,32 +16,35 @@ pub(super) static SPECS: &[Spec] = &[Spec::new("info", -1, "loading stale", "slo
 /// The version whose behaviour this is; clients choose features by it.
 pub(crate) const REDIS_VERSION: &str = "7.0.15";
 
-/// A section's name and how it is written.
-type Section = (&'static str, fn(&Server, &mut String));
+/// A section's name, how it is written, and whether it is shown without being asked for.
+type Section = (&'static str, fn(&Server, &mut String), bool);
 
-const SECTIONS: [Section; 9] = [
-    ("Server", server_section),
-    ("Clients", clients_section),
-    ("Memory", memory_section),
-    ("Persistence", persistence_section),
-    ("Stats", stats_section),
-    ("Replication", replication_section),
-    ("CPU", cpu_section),
-    ("Cluster", cluster_section),
-    ("Keyspace", keyspace_section),
+const SECTIONS: [Section; 13] = [
+    ("Server", server_section, true),
+    ("Clients", clients_section, true),
+    ("Memory", memory_section, true),
+    ("Persistence", persistence_section, true),
+    ("Stats", stats_section, true),
+    ("Replication", replication_section, true),
+    ("CPU", cpu_section, true),
+    ("Modules", modules_section, true),
+    ("Commandstats", command_section, false),
+    ("Errorstats", error_section, true),
+    ("Latencystats", latency_section, false),
+    ("Cluster", cluster_section, true),
+    ("Keyspace", keyspace_section, true),
 ];
 
 fn info(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let asked = |name: &str| {
-        let words = ["all", "everything"];
-        args.from(1).iter().any(|a| {
-            a.eq_ignore_ascii_case(name.as_bytes())
-                || words.iter().any(|w| a.eq_ignore_ascii_case(w.as_bytes()))
-        })
-    };
-    let default = args.len() == 1 || args.from(1).iter().any(|a| a.eq_ignore_ascii_case(b"default"));
+    let words = args.from(1);
+    let has = |name: &str| words.iter().any(|a| a.eq_ignore_ascii_case(name.as_bytes()));
+    let all = has("all") || has("everything");
+    let default = words.is_empty() || has("default");
     let mut out = String::new();
-    for (name, section) in SECTIONS.into_iter().filter(|(name, _)| default || asked(name)) {
+    for (name, section, by_default) in SECTIONS {
+        if !(all || default && by_default || has(name)) {
+            continue;
+        }
         if !out.is_empty() {
             out.push_str("\r\n");
         }
@@ -84,49 +89,151 @@ fn server_section(server: &Server, out: &mut String) {
 }
 
 fn clients_section(server: &Server, out: &mut String) {
+    let blocked = server.clients.values().filter(|c| c.try_borrow().is_ok_and(|c| c.blocked.is_some()));
+    let timed = server
+        .clients
+        .values()
+        .filter(|c| c.try_borrow().is_ok_and(|c| c.blocked.is_some_and(|b| b.until_ms.is_some())));
     lines!(out,
         "connected_clients": server.clients.len(),
-        "cluster_connections": 0,
+        "cluster_connections": server.cluster.as_ref().map_or(0, |c| c.connections()),
         "maxclients": server.config.int("maxclients"),
-        "blocked_clients": 0,
+        "client_recent_max_input_buffer": server.stats.most_input,
+        "client_recent_max_output_buffer": server.stats.most_output,
+        "blocked_clients": blocked.count(),
         "tracking_clients": 0,
-        "clients_in_timeout_table": 0,
+        "clients_in_timeout_table": timed.count(),
     );
 }
 
 fn memory_section(server: &Server, out: &mut String) {
-    let resident = resident_bytes();
+    let (resident, now) = (resident_bytes(), used());
+    let peak = server.stats.peak_memory.max(now);
+    let (clients, total) = (super::memory::of_clients(server, None), total_memory());
+    let baseline = server.baseline;
+    let dataset = now.saturating_sub(baseline).saturating_sub(clients);
+    let share = |part: usize, whole: usize| part as f64 * 100.0 / whole.max(1) as f64;
+    let ratio = resident as f64 / now.max(1) as f64;
+    let limit = server.config.int("maxmemory");
     lines!(out,
-        "used_memory": resident,
-        "used_memory_human": human(resident),
+        "used_memory": now,
+        "used_memory_human": human(now as u64),
         "used_memory_rss": resident,
         "used_memory_rss_human": human(resident),
-        "maxmemory": server.config.int("maxmemory"),
-        "maxmemory_human": human(server.config.int("maxmemory").max(0) as u64),
+        "used_memory_peak": peak,
+        "used_memory_peak_human": human(peak as u64),
+        "used_memory_peak_perc": format_args!("{:.2}%", share(now, peak)),
+        "used_memory_overhead": baseline + clients,
+        "used_memory_startup": baseline,
+        "used_memory_dataset": dataset,
+        "used_memory_dataset_perc": format_args!("{:.2}%", share(dataset, now.saturating_sub(baseline))),
+        "total_system_memory": total,
+        "total_system_memory_human": human(total),
+        "used_memory_lua": 0,
+        "used_memory_scripts": 0,
+        "maxmemory": limit,
+        "maxmemory_human": human(limit.unsigned_abs()),
         "maxmemory_policy": server.config.text("maxmemory-policy"),
+        "mem_fragmentation_ratio": format_args!("{ratio:.2}"),
+        "mem_fragmentation_bytes": resident as i64 - now as i64,
+        "mem_not_counted_for_evict": 0,
+        "mem_clients_normal": clients,
         "mem_allocator": "libc",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": 0,
+        "lazyfreed_objects": 0,
     );
 }
 
-fn persistence_section(_: &Server, out: &mut String) {
-    lines!(out, "loading": 0, "rdb_bgsave_in_progress": 0, "aof_enabled": 0, "aof_rewrite_in_progress": 0);
+fn persistence_section(server: &Server, out: &mut String) {
+    lines!(out,
+        "loading": 0,
+        "async_loading": 0,
+        "rdb_changes_since_last_save": server.dbs.iter().map(Keyspace::changes).sum::<u64>(),
+        "rdb_bgsave_in_progress": 0,
+        "rdb_last_bgsave_status": "ok",
+        "aof_enabled": 0,
+        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_scheduled": 0,
+        "aof_last_bgrewrite_status": "ok",
+        "aof_last_write_status": "ok",
+    );
 }
 
 fn stats_section(server: &Server, out: &mut String) {
     let stats = &server.stats;
+    let [commands, input, output] = server.rates.per_second();
+    let (channels, patterns, shard) = server.pubsub.totals();
     lines!(out,
         "total_connections_received": stats.connections,
         "total_commands_processed": stats.commands,
+        "instantaneous_ops_per_sec": commands as u64,
         "total_net_input_bytes": stats.input_bytes,
         "total_net_output_bytes": stats.output_bytes,
+        "instantaneous_input_kbps": format_args!("{:.2}", input / 1024.0),
+        "instantaneous_output_kbps": format_args!("{:.2}", output / 1024.0),
         "rejected_connections": stats.rejected,
-        "expired_keys": server.dbs.iter().map(|db| db.expired()).sum::<u64>(),
-        "evicted_keys": 0,
+        "sync_full": 0,
+        "sync_partial_ok": 0,
+        "sync_partial_err": 0,
+        "expired_keys": server.dbs.iter().map(Keyspace::expired).sum::<u64>(),
+        "evicted_keys": stats.evicted,
         "keyspace_hits": stats.hits,
         "keyspace_misses": stats.misses,
+        "pubsub_channels": channels,
+        "pubsub_patterns": patterns,
+        "pubsubshard_channels": shard,
+        "latest_fork_usec": 0,
+        "total_forks": 0,
         "migrate_cached_sockets": server.sockets.len(),
+        "slave_expires_tracked_keys": 0,
+        "active_defrag_hits": 0,
+        "active_defrag_misses": 0,
+        "tracking_total_keys": 0,
+        "unexpected_error_replies": 0,
         "total_error_replies": stats.errors,
+        "dump_payload_sanitizations": 0,
+        "total_reads_processed": stats.reads,
+        "total_writes_processed": stats.writes,
+        "client_query_buffer_limit_disconnections": stats.query_limit_disconnections,
+        "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
+        "reply_buffer_shrinks": 0,
+        "reply_buffer_expands": 0,
     );
+}
+
+fn modules_section(_: &Server, _: &mut String) {}
+
+fn command_section(server: &Server, out: &mut String) {
+    for command in introspect::everything() {
+        let Some(s) = server.stats.of_commands.get(command.id).filter(|s| s.calls + s.rejected > 0) else {
+            continue;
+        };
+        let mean = s.micros as f64 / s.calls.max(1) as f64;
+        let _ = write!(
+            out,
+            "cmdstat_{}:calls={},usec={},usec_per_call={mean:.2},rejected_calls={},failed_calls={}\r\n",
+            command.full_name, s.calls, s.micros, s.rejected, s.failed
+        );
+    }
+}
+
+fn error_section(server: &Server, out: &mut String) {
+    for (code, count) in &server.stats.error_codes {
+        let _ = write!(out, "errorstat_{code}:count={count}\r\n");
+    }
+}
+
+fn latency_section(server: &Server, out: &mut String) {
+    let percentiles = server.config.text("latency-tracking-info-percentiles").into_owned();
+    for command in introspect::everything() {
+        let Some(times) = server.stats.of_commands.get(command.id).and_then(|s| s.times.as_ref()) else {
+            continue;
+        };
+        let of = |p: &str| Some(format!("p{p}={:.3}", times.percentile(p.parse().ok()?)));
+        let all: Vec<String> = percentiles.split(' ').filter_map(of).collect();
+        let _ = write!(out, "latency_percentiles_usec_{}:{}\r\n", command.full_name, all.join(","));
+    }
 }
 
 fn replication_section(server: &Server, out: &mut String) {
@@ -149,7 +256,7 @@ fn replication_section(server: &Server, out: &mut String) {
     lines!(out,
         "connected_slaves": 0,
         "master_failover_state": "no-failover",
-        "master_replid": server.run_id,
+        "master_replid": server.replication_id,
         "master_replid2": "0000000000000000000000000000000000000000",
         "master_repl_offset": 0,
         "second_repl_offset": -1,
@@ -176,10 +283,17 @@ fn keyspace_section(server: &Server, out: &mut String) {
 }
 
 /// Resident memory (Linux; 0 elsewhere).
-fn resident_bytes() -> u64 {
+pub(super) fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|p| p.parse().ok()).unwrap_or(0);
     pages * 4096
+}
+
+/// The memory of the machine (Linux; 0 elsewhere).
+fn total_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:")).unwrap_or_default();
+    line.trim().split(' ').next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Time used in user and system mode (Linux; 0 elsewhere). The kernel counts in hundredths.

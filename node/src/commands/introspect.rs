@@ -50,14 +50,19 @@ fn sorted() -> Vec<&'static Command> {
     all
 }
 
-fn subs_of(command: &'static Command) -> Vec<&'static Command> {
+/// All commands and their subcommands by name.
+pub(super) fn everything() -> impl Iterator<Item = &'static Command> {
+    sorted().into_iter().flat_map(|c| std::iter::once(c).chain(subs_of(c)))
+}
+
+pub(super) fn subs_of(command: &'static Command) -> Vec<&'static Command> {
     let mut all: Vec<_> = command.subs.values().collect();
     all.sort_unstable_by_key(|c| c.full_name);
     all
 }
 
 /// A command of this name; `container|subcommand` names a subcommand.
-fn named(name: &[u8]) -> Option<&'static Command> {
+pub(super) fn named(name: &[u8]) -> Option<&'static Command> {
     match name.iter().position(|&b| b == b'|') {
         Some(bar) => find(&name[..bar])?.sub(&name[bar + 1..]),
         None => find(name),
@@ -123,17 +128,53 @@ fn describe(reply: &mut Reply, command: &'static Command) {
 fn key_specs(reply: &mut Reply, command: &'static Command) {
     let spec = command.spec;
     let (first, last, step) = spec.keys;
-    if first == 0 {
-        return reply.set(0);
-    }
+    let (second, second_flags) = spec.second;
+    let (counted, counted_flags) = spec.counted;
     let by_word = command.has(Flag::IsMigrate);
-    reply.set(1 + usize::from(by_word));
-    key_spec_head(reply, words(spec.key_flags), "index");
-    reply.map(1);
-    reply.bulk("index");
-    reply.int(first.into());
-    let last = if last < 0 { last } else { last - first };
-    key_range(reply, last, step);
+    let ranges = usize::from(first > 0) + usize::from(second > 0) + usize::from(counted > 0);
+    reply.set(ranges + usize::from(by_word) + spec.elsewhere.len());
+    // Counted from the first, except from the end.
+    let last_of = |from: i32| if last < 0 { last } else { last - from };
+    if first > 0 {
+        key_spec_head(reply, words(spec.key_flags), "index");
+        reply.map(1);
+        reply.bulk("index");
+        reply.int(first.into());
+        key_range(reply, if second > 0 { 0 } else { last_of(first) }, step);
+    }
+    if second > 0 {
+        key_spec_head(reply, words(second_flags), "index");
+        reply.map(1);
+        reply.bulk("index");
+        reply.int(second.into());
+        key_range(reply, last_of(second), step);
+    }
+    if counted > 0 {
+        key_spec_head(reply, words(counted_flags), "index");
+        reply.map(1);
+        reply.bulk("index");
+        reply.int(counted.into());
+        reply.bulk("find_keys");
+        reply.map(2);
+        reply.bulk("type");
+        reply.bulk("keynum");
+        reply.bulk("spec");
+        reply.map(3);
+        for (name, value) in [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)] {
+            reply.bulk(name);
+            reply.int(value);
+        }
+    }
+    for flags in spec.elsewhere {
+        key_spec_head(reply, words(flags), "unknown");
+        reply.map(0);
+        reply.bulk("find_keys");
+        reply.map(2);
+        reply.bulk("type");
+        reply.bulk("unknown");
+        reply.bulk("spec");
+        reply.map(0);
+    }
     if by_word {
         // MIGRATE's keys can also follow the word KEYS, searched from the end but one backwards.
         key_spec_head(reply, words(spec.key_flags).chain(["incomplete"]), "keyword");
@@ -211,28 +252,32 @@ fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
     let Some(command) = lookup(request) else {
         return client.reply.error("Invalid command specified");
     };
-    if !command.takes_keys() {
+    if !command.takes_keys() || command.spec.key_flags == "not_key" {
         return client.reply.error("The command has no key arguments");
     }
     if !command.fits(request.len()) {
         return client.reply.error("Invalid number of arguments specified for command");
     }
-    let keys: Vec<&[u8]> = command.keys(request).collect();
+    let keys: Vec<usize> = command.key_positions(request).collect();
     if keys.is_empty() {
         return client.reply.error("Invalid arguments specified for command");
     }
-    let flags = match command.full_name {
-        // SET reads the key only where it is asked to.
-        "set" if (3..request.len()).any(|i| request.is(i, "get")) => "RW access update",
-        "set" => "OW update",
-        _ => command.spec.key_flags,
-    };
     client.reply.array(keys.len());
-    for key in keys {
+    for (i, key) in keys.into_iter().enumerate() {
+        let spec = command.spec;
+        let flags = match command.full_name {
+            // SET reads the key only where it is asked to.
+            "set" if (3..request.len()).any(|i| request.is(i, "get")) => "RW access update",
+            "set" => "OW update",
+            "sort" if i > 0 => "OW update",
+            _ if spec.second.0 > 0 && key as i32 >= spec.second.0 => spec.second.1,
+            _ if spec.counted.0 > 0 && key as i32 > spec.counted.0 => spec.counted.1,
+            _ => spec.key_flags,
+        };
         if with_flags {
             client.reply.array(2);
         }
-        client.reply.bulk(key);
+        client.reply.bulk(&request[key]);
         if with_flags {
             client.reply.set(words(flags).count());
             words(flags).for_each(|flag| client.reply.status(flag));
@@ -241,7 +286,6 @@ fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
 }
 
 fn list(_: &mut Server, client: &mut Client, args: Args<'_>) {
-    let everything = || sorted().into_iter().flat_map(|c| std::iter::once(c).chain(subs_of(c)));
     let names: Vec<&str> = match args.len() {
         2 => everything().map(|c| c.full_name).collect(),
         5 if args.is(2, "filterby") && args.is(3, "module") => Vec::new(),

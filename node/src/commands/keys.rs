@@ -1,7 +1,8 @@
 //! Keys of any type (db.c, object.c).
 
+use super::collections::{ScanOptions, scan_cursor};
 use super::{Spec, help, text};
-use crate::keyspace::{Value, glob_match};
+use crate::keyspace::{Expiry, Str, Value, glob_match};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
 
@@ -19,7 +20,7 @@ pub(super) static SPECS: &[Spec] = &[
         .keys(1, -1, 1, "RO")
         .tips("request_policy:multi_shard response_policy:agg_sum")
         .about("generic", "1.0.0", "Counts which of the keys exist."),
-    Spec::new("touch", -2, "readonly fast", "keyspace read fast", exists)
+    Spec::new("touch", -2, "readonly fast", "keyspace read fast", touch)
         .keys(1, -1, 1, "RO")
         .tips("request_policy:multi_shard response_policy:agg_sum")
         .about("generic", "3.2.1", "Counts which of the keys exist, and notes that they were used."),
@@ -37,6 +38,21 @@ pub(super) static SPECS: &[Spec] = &[
     Spec::new("randomkey", 1, "readonly", "keyspace read slow", randomkey)
         .tips("request_policy:all_shards nondeterministic_output")
         .about("generic", "1.0.0", "Answers some key."),
+    Spec::new("rename", 3, "write", "keyspace write slow", rename)
+        .keys(1, 2, 1, "RW access delete")
+        .second(2, "OW update")
+        .about("generic", "1.0.0", "Gives a key another name; one that had it goes."),
+    Spec::new("renamenx", 3, "write fast", "keyspace write fast", renamenx)
+        .keys(1, 2, 1, "RW access delete")
+        .second(2, "OW insert")
+        .about("generic", "1.0.0", "Gives a key another name, unless one has it."),
+    Spec::new("copy", -3, "write denyoom", "keyspace write slow", copy)
+        .keys(1, 2, 1, "RO access")
+        .second(2, "OW update")
+        .about("generic", "6.2.0", "Copies a value to another key."),
+    Spec::new("move", 3, "write fast", "keyspace write fast", move_key)
+        .keys(1, 1, 1, "RW access update")
+        .about("generic", "1.0.0", "Moves a key to another database."),
     Spec::new("object", -2, "", "slow", object_help)
         .about("generic", "2.2.3", "Looks at how a value is stored.")
         .subs(OBJECT_SUBS),
@@ -52,6 +68,14 @@ static OBJECT_SUBS: &[Spec] = &[
         "6.2.0",
         "Lists the subcommands.",
     ),
+    Spec::new("freq", 3, "readonly", "keyspace read slow", freq)
+        .keys(2, 2, 1, "RO")
+        .tips("nondeterministic_output")
+        .about("generic", "4.0.0", "Answers how often a value was used, on a logarithmic scale."),
+    Spec::new("idletime", 3, "readonly", "keyspace read slow", idletime)
+        .keys(2, 2, 1, "RO")
+        .tips("nondeterministic_output")
+        .about("generic", "2.2.3", "Answers for how many seconds a value was not used."),
     Spec::new("refcount", 3, "readonly", "keyspace read slow", refcount)
         .keys(2, 2, 1, "RO")
         .tips("nondeterministic_output")
@@ -68,15 +92,21 @@ fn del(server: &mut Server, client: &mut Client, args: Args<'_>) {
 fn exists(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
     let db = server.db(client);
-    let found = args.from(1).iter().filter(|key| db.get(key, now).is_some()).count();
+    let found = args.from(1).iter().filter(|key| db.look(key, now).is_some()).count();
     server.stats.hits += found as u64;
     server.stats.misses += (args.len() - 1 - found) as u64;
     client.reply.len(found);
 }
 
+fn touch(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let now = server.now_ms;
+    let db = server.db(client);
+    client.reply.len(args.from(1).iter().filter(|key| db.get(key, now).is_some()).count());
+}
+
 fn type_of(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
-    client.reply.status(server.db(client).get(&args[1], now).map_or("none", Value::type_name));
+    client.reply.status(server.db(client).look(&args[1], now).map_or("none", Value::type_name));
 }
 
 fn keys(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -94,38 +124,17 @@ fn keys(server: &mut Server, client: &mut Client, args: Args<'_>) {
 }
 
 fn scan(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    // A cursor is an unsigned number; a sign or blanks make it invalid.
-    let cursor = std::str::from_utf8(&args[1]).ok().filter(|s| !s.starts_with('+'));
-    let Some(cursor) = cursor.and_then(|s| s.parse::<u64>().ok()) else {
-        return client.reply.error("invalid cursor");
+    let parsed = scan_cursor(args, 1).and_then(|cursor| Ok((cursor, ScanOptions::parse(args, 2, true)?)));
+    let (cursor, options) = match parsed {
+        Ok(parsed) => parsed,
+        Err(refusal) => return client.reply.error(refusal.text()),
     };
-    let (mut pattern, mut count, mut kind) = (None, 10, None);
-    let mut i = 2;
-    while i < args.len() {
-        let Some(value) = args.get(i + 1) else {
-            return client.reply.error(text::SYNTAX);
-        };
-        if args.is(i, "match") {
-            pattern = (value != b"*").then_some(value);
-        } else if args.is(i, "count") {
-            count = match parse_i64(value) {
-                None => return client.reply.error(text::NOT_INT),
-                Some(..1) => return client.reply.error(text::SYNTAX),
-                Some(n) => n as usize,
-            };
-        } else if args.is(i, "type") {
-            kind = Some(value);
-        } else {
-            return client.reply.error(text::SYNTAX);
-        }
-        i += 2;
-    }
     let now = server.now_ms;
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let next = server.dbs[client.db].scan(cursor, count, |key, value, expiry| {
+    let next = server.dbs[client.db].scan(cursor, options.count, |key, value, expiry| {
         let wanted = expiry.is_none_or(|t| t >= now)
-            && pattern.is_none_or(|p| glob_match(p, key))
-            && kind.is_none_or(|k| k.eq_ignore_ascii_case(value.type_name().as_bytes()));
+            && options.matches(key)
+            && options.kind.is_none_or(|k| k.eq_ignore_ascii_case(value.type_name().as_bytes()));
         if wanted {
             found.push(key.to_vec());
         }
@@ -165,9 +174,140 @@ fn encoding(server: &mut Server, client: &mut Client, args: Args<'_>) {
 fn refcount(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
     match server.dbs[client.db].peek(&args[2], now) {
+        // Redis keeps small numbers once for all keys, and tells so.
+        Some(Value::Str(Str::Int(0..=9999))) => client.reply.int(i32::MAX.into()),
         Some(_) => client.reply.int(1),
         None => client.reply.null(),
     }
+}
+
+/// Whether the use of keys is noted as counters.
+fn counts_use(server: &Server) -> bool {
+    server.config.bytes("maxmemory-policy").ends_with(b"lfu")
+}
+
+fn freq(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let now = server.now_ms;
+    match server.dbs[client.db].frequency(&args[2], now) {
+        None => client.reply.null(),
+        Some(_) if !counts_use(server) => client.reply.error(
+            "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
+             between policies at runtime LRU and LFU data will take some time to adjust.",
+        ),
+        Some(n) => client.reply.int(n.into()),
+    }
+}
+
+fn idletime(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let now = server.now_ms;
+    match server.dbs[client.db].idle_seconds(&args[2], now) {
+        None => client.reply.null(),
+        Some(_) if counts_use(server) => client.reply.error(
+            "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+             policies at runtime LRU and LFU data will take some time to adjust.",
+        ),
+        Some(seconds) => client.reply.int(i64::try_from(seconds).unwrap_or(i64::MAX)),
+    }
+}
+
+fn rename(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if rename_key(server, client, args, true).is_some() {
+        client.reply.ok();
+    }
+}
+
+fn renamenx(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if let Some(renamed) = rename_key(server, client, args, false) {
+        client.reply.int(i64::from(renamed));
+    }
+}
+
+/// Whether the key was renamed; nothing if an error was written.
+fn rename_key(server: &mut Server, client: &mut Client, args: Args<'_>, replace: bool) -> Option<bool> {
+    let now = server.now_ms;
+    let (from, to) = (&args[1], &args[2]);
+    let db = server.db(client);
+    let Some(expiry) = db.expiry(from, now) else {
+        client.reply.error("no such key");
+        return None;
+    };
+    if from == to {
+        return Some(replace);
+    }
+    if !replace && db.exists(to, now) {
+        return Some(false);
+    }
+    if let Some(value) = db.remove(from, now) {
+        db.set(to, value, expiry.map_or(Expiry::Never, Expiry::At), now);
+    }
+    Some(true)
+}
+
+/// A database that a client names; the error is written if there is no such.
+fn database(server: &Server, client: &mut Client, word: &[u8]) -> Option<usize> {
+    let Some(n) = parse_i64(word).and_then(|n| i32::try_from(n).ok()) else {
+        client.reply.error(text::NOT_INT);
+        return None;
+    };
+    let found = usize::try_from(n).ok().filter(|&n| n < server.dbs.len());
+    if found.is_none() {
+        client.reply.error("DB index is out of range");
+    }
+    found
+}
+
+fn copy(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let (mut target, mut replace) = (client.db, false);
+    let mut i = 3;
+    while i < args.len() {
+        if args.is(i, "replace") {
+            replace = true;
+        } else if args.is(i, "db") && i + 1 < args.len() {
+            match database(server, client, &args[i + 1]) {
+                Some(db) => target = db,
+                None => return,
+            }
+            i += 1;
+        } else {
+            return client.reply.error(text::SYNTAX);
+        }
+        i += 1;
+    }
+    let (now, from, to) = (server.now_ms, &args[1], &args[2]);
+    if target == client.db && from == to {
+        return client.reply.error("source and destination objects are the same");
+    }
+    let source = server.db(client);
+    let Some(expiry) = source.expiry(from, now) else { return client.reply.int(0) };
+    let Some(value) = source.peek(from, now).cloned() else { return client.reply.int(0) };
+    let target = &mut server.dbs[target];
+    if !replace && target.exists(to, now) {
+        return client.reply.int(0);
+    }
+    target.set(to, value, expiry.map_or(Expiry::Never, Expiry::At), now);
+    client.reply.int(1);
+}
+
+fn move_key(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if server.cluster_enabled() {
+        return client.reply.error("MOVE is not allowed in cluster mode");
+    }
+    let Some(n) = parse_i64(&args[2]) else { return client.reply.error(text::NOT_INT) };
+    let Some(target) = usize::try_from(n).ok().filter(|&n| n < server.dbs.len()) else {
+        return client.reply.error("DB index is out of range");
+    };
+    if target == client.db {
+        return client.reply.error("source and destination objects are the same");
+    }
+    let (now, key) = (server.now_ms, &args[1]);
+    let Some(expiry) = server.db(client).expiry(key, now) else { return client.reply.int(0) };
+    if server.dbs[target].exists(key, now) {
+        return client.reply.int(0);
+    }
+    if let Some(value) = server.db(client).remove(key, now) {
+        server.dbs[target].set(key, value, expiry.map_or(Expiry::Never, Expiry::At), now);
+    }
+    client.reply.int(1);
 }
 
 fn object_help(_: &mut Server, client: &mut Client, _: Args<'_>) {

@@ -248,7 +248,7 @@ fn encode(server: &mut Server, client: &Client, order: &Order<'_>, requests: &[R
     // The writer of replies writes requests as well: they are arrays of bulk strings.
     let mut out = Reply::default();
     let restore = if server.cluster_enabled() { "RESTORE-ASKING" } else { "RESTORE" };
-    let compress = server.config.yes("rdbcompression");
+    let (compress, packing) = (server.config.yes("rdbcompression"), server.limits.packing);
     server.tick();
     let now = server.now_ms;
     let db = server.db(client);
@@ -274,7 +274,7 @@ fn encode(server: &mut Server, client: &Client, order: &Order<'_>, requests: &[R
                 out.bulk(restore);
                 out.bulk(key);
                 out.bulk_int(ttl);
-                out.bulk(dump(value, compress));
+                out.bulk(dump(value, compress, &packing));
                 if order.replace {
                     out.bulk("REPLACE");
                 }

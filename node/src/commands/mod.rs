@@ -3,16 +3,34 @@
 //! There is one file for each family; its table gives names, arities, flags and keys, and everything that
 //! COMMAND answers comes from there. The values are those of Redis 7.0.
 
+mod bitfield;
+mod bits;
 mod client;
 mod cluster;
+#[macro_use]
+mod collections;
 mod config;
 mod connection;
+mod debug;
 mod expire;
+mod hashes;
 mod info;
 mod introspect;
 mod keys;
+mod latency;
+mod lcs;
+mod lists;
+mod memory;
 pub mod migrate;
+mod monitor;
+mod pubsub;
+mod renamed;
 mod server;
+mod set_algebra;
+mod sets;
+mod slowlog;
+mod sort;
+mod sorted_sets;
 mod spec;
 mod strings;
 mod transaction;
@@ -20,29 +38,48 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+use std::time::Instant;
 
 use ahash::RandomState;
 use slotproof_model::{RequestKind, RouteTable, key_slot};
 
 use crate::resp::Args;
-use crate::server::{Client, ReplyMode, Server};
+use crate::server::{Blocked, Client, ReplyMode, Server, Waiting};
 
 pub(crate) use info::REDIS_VERSION;
+pub use renamed::Renamed;
 pub use spec::{Command, Flag, Handler, Spec};
 
 /// Every command by its name in lower case.
 static COMMANDS: LazyLock<HashMap<&'static [u8], Command, RandomState>> = LazyLock::new(|| {
     [
+        bitfield::SPECS,
+        bits::SPECS,
         client::SPECS,
         cluster::SPECS,
         config::SPECS,
         connection::SPECS,
+        debug::SPECS,
         expire::SPECS,
+        hashes::SPECS,
         info::SPECS,
         introspect::SPECS,
         keys::SPECS,
+        latency::SPECS,
+        lcs::SPECS,
+        memory::SPECS,
+        lists::SPECS,
         migrate::SPECS,
+        monitor::SPECS,
+        pubsub::SPECS,
         server::SPECS,
+        slowlog::SPECS,
+        set_algebra::SPECS,
+        sets::SPECS,
+        sort::SPECS,
+        sorted_sets::SPECS,
+        sorted_sets::RANGE_SPECS,
+        sorted_sets::ALGEBRA_SPECS,
         strings::SPECS,
         transaction::SPECS,
         transfer::SPECS,
@@ -74,25 +111,29 @@ pub(crate) fn lookup(args: Args<'_>) -> Option<&'static Command> {
     }
 }
 
-/// Runs a request of a client (server.c `processCommand`). Every check before the command itself is here.
-pub(crate) fn dispatch(server: &mut Server, client: &mut Client, args: Args<'_>) {
+/// Runs a request of a client (server.c `processCommand`). Every check before the command itself is here. Gives false if the
+/// request has to wait: it is to be given here again when the client goes on.
+pub(crate) fn dispatch(server: &mut Server, client: &mut Client, args: Args<'_>) -> bool {
     let mark = client.reply.mark();
     if client.reply_mode == ReplyMode::SkipNext {
         client.reply_mode = ReplyMode::Skip;
     }
-    if let Some(command) = accept(server, client, args) {
-        let queues = client.multi.is_some() && !command.has(Flag::RunsInMulti);
-        if queues {
-            transaction::enqueue(client, command, args);
-        } else {
-            call(server, client, command, args);
+    match accept(server, client, args) {
+        Some(command) if postpone(server, client, command) => return false,
+        Some(command) => {
+            let queues = client.multi.is_some() && !command.has(Flag::RunsInMulti);
+            if queues {
+                transaction::enqueue(client, command, args);
+            } else {
+                call(server, client, command, args);
+            }
+            // ASKING holds for the next command, and for all of a transaction.
+            if client.multi.is_none() && !command.has(Flag::IsAsking) {
+                client.asking = false;
+            }
         }
-        // ASKING holds for the next command, and for all of a transaction.
-        if client.multi.is_none() && !command.has(Flag::IsAsking) {
-            client.asking = false;
-        }
-    } else if client.multi.is_none() {
-        client.asking = false;
+        None if client.multi.is_none() => client.asking = false,
+        None => {}
     }
     match client.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
@@ -102,19 +143,65 @@ pub(crate) fn dispatch(server: &mut Server, client: &mut Client, args: Args<'_>)
             client.reply_mode = ReplyMode::On;
         }
     }
+    server.end_own_shards(client);
+    server.release_held(client);
+    true
+}
+
+/// Whether a command waits for the end of CLIENT PAUSE.
+fn postpone(server: &mut Server, client: &mut Client, command: &'static Command) -> bool {
+    if server.pause.is_none() {
+        return false;
+    }
+    let Some(pause) = server.paused() else { return false };
+    let queued = client.multi.as_ref().is_some_and(|m| m.writes && command.has(Flag::IsExec));
+    let writes = command.has(Flag::Write) || command.has(Flag::Publishes) || queued;
+    // A command that is only queued changes nothing yet.
+    let runs = client.multi.is_none() || command.has(Flag::RunsInMulti);
+    if pause.all || writes && runs {
+        client.blocked = Some(Blocked { why: Waiting::Pause, until_ms: Some(pause.until_ms) });
+        return true;
+    }
+    false
 }
 
 /// Runs a command that has passed all checks.
 pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static Command, args: Args<'_>) {
+    let begun = Instant::now();
     server.stats.commands += 1;
     client.last_command = command.full_name;
     (command.spec.run)(server, client, args);
+    if server.monitors > 0 && !command.has(Flag::Admin) {
+        monitor::feed(server, client, command, args);
+    }
+    let took = begun.elapsed();
+    let failure = client.reply.take_failure();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let track = server.limits.track_times;
+    let stats = server.stats.of(command.id);
+    stats.calls += 1;
+    stats.micros += micros;
+    stats.failed += u64::from(failure.is_some());
+    if track && !command.has(Flag::IsExec) {
+        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        stats.times.get_or_insert_default().add(ns);
+    }
+    if let Some(code) = failure {
+        server.stats.failed(code);
+    }
+    if micros >= server.limits.slow_micros && !command.has(Flag::SkipsSlowLog) {
+        slowlog::note(server, client, command, args, micros);
+    }
+    if server.limits.spike_ms > 0 {
+        let event = if command.has(Flag::Fast) { "fast-command" } else { "command" };
+        server.spike(event, begun);
+    }
 }
 
 /// Checks a request. Writes the error and gives nothing if it may not run.
 fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'static Command> {
-    let Some(base) = find(&args[0]) else {
-        return refuse(server, client, &unknown(args));
+    let Some(base) = server.renamed.find(&args[0]) else {
+        return refuse(server, client, None, &unknown(args));
     };
     let command = match args.get(1) {
         Some(word) if !base.subs.is_empty() => match base.sub(word) {
@@ -122,16 +209,17 @@ fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'
             None => {
                 let word = String::from_utf8_lossy(&word[..word.len().min(128)]);
                 let name = base.spec.name.to_ascii_uppercase();
-                return refuse(server, client, &format!("unknown subcommand '{word}'. Try {name} HELP."));
+                let text = format!("unknown subcommand '{word}'. Try {name} HELP.");
+                return refuse(server, client, None, &text);
             }
         },
         _ => base,
     };
     if !command.fits(args.len()) {
-        return refuse(server, client, &wrong_arity(command));
+        return refuse(server, client, Some(command), &wrong_arity(command));
     }
     if !client.authenticated && !command.has(Flag::NoAuth) {
-        return refuse(server, client, "-NOAUTH Authentication required.");
+        return refuse(server, client, Some(command), "-NOAUTH Authentication required.");
     }
     if let Some(routes) = &server.routes
         && (command.takes_keys() || command.has(Flag::IsExec))
@@ -140,22 +228,63 @@ fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'
         if let Some(text) = refusal {
             if command.has(Flag::IsExec) {
                 client.multi = None;
+                server.unwatch(client);
             }
-            return refuse(server, client, &format!("-{text}"));
+            return refuse(server, client, Some(command), &format!("-{text}"));
         }
     }
+    if server.limits.max_memory != usize::MAX && !server.make_room() {
+        let queued = match &client.multi {
+            Some(multi) if command.has(Flag::IsExec) => multi.needs_memory,
+            // What is queued takes memory.
+            Some(_) => !command.has(Flag::RunsInMulti),
+            None => false,
+        };
+        if queued || command.has(Flag::DenyOom) {
+            const OOM: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
+            return refuse(server, client, Some(command), OOM);
+        }
+    }
+    if client.in_subscriber_mode() && !command.has(Flag::Subscribes) {
+        let name = command.full_name;
+        let text = format!(
+            "Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+             context"
+        );
+        return refuse(server, client, Some(command), &text);
+    }
     if client.multi.is_some() && command.has(Flag::NoMulti) {
-        return refuse(server, client, "Command not allowed inside a transaction");
+        return refuse(server, client, Some(command), "Command not allowed inside a transaction");
     }
     Some(command)
 }
 
-fn refuse(server: &mut Server, client: &mut Client, text: &str) -> Option<&'static Command> {
-    server.stats.errors += 1;
+/// Refuses a request; in a transaction it is then refused as a whole.
+fn refuse(
+    server: &mut Server,
+    client: &mut Client,
+    command: Option<&'static Command>,
+    text: &str,
+) -> Option<&'static Command> {
     if let Some(multi) = &mut client.multi {
         multi.doomed = true;
     }
-    client.reply.error(text);
+    match command {
+        // EXEC that may not run ends the transaction.
+        Some(command) if command.has(Flag::IsExec) && client.multi.is_some() => {
+            client.multi = None;
+            server.unwatch(client);
+            let why = text.strip_prefix('-').map_or_else(|| format!("ERR {text}"), str::to_owned);
+            client.reply.error(format!("-EXECABORT Transaction discarded because of: {why}"));
+        }
+        _ => client.reply.error(text),
+    }
+    if let Some(command) = command {
+        server.stats.of(command.id).rejected += 1;
+    }
+    if let Some(code) = client.reply.take_failure() {
+        server.stats.failed(code);
+    }
     None
 }
 
@@ -171,7 +300,7 @@ fn refusal(
     let mut kind = RequestKind {
         write: command.has(Flag::Write),
         migrate: command.has(Flag::IsMigrate),
-        shard_pubsub: false,
+        shard_pubsub: command.has(Flag::IsShardPubSub),
         asking: client.asking || command.has(Flag::Asking),
         readonly: client.readonly,
     };
@@ -213,6 +342,7 @@ pub(crate) fn wrong_arity(command: &Command) -> String {
 pub(crate) mod text {
     pub(crate) const SYNTAX: &str = "syntax error";
     pub(crate) const NOT_INT: &str = "value is not an integer or out of range";
+    pub(crate) const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
     pub(crate) const NO_CLUSTER: &str = "This instance has cluster support disabled";
 }
 

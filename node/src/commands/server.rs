@@ -1,10 +1,8 @@
 //! Commands about the server as a whole.
 
-use std::time::Duration;
-
 use super::{Spec, text};
-use crate::resp::{Args, parse_f64, parse_i64};
-use crate::server::{Client, Close, Server, unix_micros};
+use crate::resp::{Args, parse_i64};
+use crate::server::{Blocked, Client, Close, Server, Waiting, unix_micros};
 
 /// The commands of this family.
 pub(super) static SPECS: &[Spec] = &[
@@ -33,10 +31,20 @@ pub(super) static SPECS: &[Spec] = &[
     Spec::new("wait", 3, "noscript", "slow connection", wait)
         .tips("request_policy:all_shards response_policy:agg_min")
         .about("generic", "3.0.0", "Waits for replicas to acknowledge writes."),
-    Spec::new("debug", -2, "admin noscript loading stale", "admin slow dangerous", debug).about(
+    Spec::new("swapdb", 3, "write fast", "keyspace write fast dangerous", swapdb).about(
         "server",
-        "1.0.0",
-        "Helps with tests of the server, if enabled.",
+        "4.0.0",
+        "Exchanges two databases.",
+    ),
+    Spec::new("role", 1, "noscript loading stale fast", "admin fast dangerous", role).about(
+        "server",
+        "2.8.12",
+        "Answers the role in replication.",
+    ),
+    Spec::new("lolwut", -1, "readonly fast", "read fast", lolwut).about(
+        "server",
+        "5.0.0",
+        "Answers the version, for no reason.",
     ),
 ];
 
@@ -101,43 +109,74 @@ fn time(_: &mut Server, client: &mut Client, _: Args<'_>) {
     client.reply.bulk_int(micros % 1_000_000);
 }
 
-/// There are no replicas that could acknowledge anything.
-fn wait(_: &mut Server, client: &mut Client, args: Args<'_>) {
-    if parse_i64(&args[1]).is_none() {
-        return client.reply.error(text::NOT_INT);
+/// There are no replicas yet that could acknowledge anything: who wants some waits until the time is over.
+fn wait(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if server.master().is_some() {
+        return client.reply.error(
+            "WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
+             configured to be writable (which is not the default) writes to replicas are just local and are not \
+             propagated.",
+        );
     }
-    match parse_i64(&args[2]) {
-        None => client.reply.error("timeout is not an integer or out of range"),
-        Some(..0) => client.reply.error("timeout is negative"),
-        Some(_) => client.reply.int(0),
+    let Some(wanted) = parse_i64(&args[1]) else {
+        return client.reply.error(text::NOT_INT);
+    };
+    let timeout = match parse_i64(&args[2]) {
+        None => return client.reply.error("timeout is not an integer or out of range"),
+        Some(..0) => return client.reply.error("timeout is negative"),
+        Some(ms) => ms,
+    };
+    let Some(until_ms) = server.now_ms.checked_add(timeout) else {
+        return client.reply.error("timeout is out of range");
+    };
+    if wanted <= 0 || client.multi.is_some() || client.in_exec {
+        return client.reply.int(0);
+    }
+    let until_ms = (timeout > 0).then_some(until_ms);
+    client.blocked = Some(Blocked { why: Waiting::Replicas(0), until_ms });
+}
+
+fn swapdb(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if server.cluster_enabled() {
+        return client.reply.error("SWAPDB is not allowed in cluster mode");
+    }
+    let number = |i: usize| parse_i64(&args[i]).and_then(|n| i32::try_from(n).ok());
+    let Some(first) = number(1) else { return client.reply.error("invalid first DB index") };
+    let Some(second) = number(2) else { return client.reply.error("invalid second DB index") };
+    let known = |n: i32| usize::try_from(n).ok().filter(|&n| n < server.dbs.len());
+    let (Some(first), Some(second)) = (known(first), known(second)) else {
+        return client.reply.error("DB index is out of range");
+    };
+    let (low, high) = (first.min(second), first.max(second));
+    if low != high {
+        let now = server.now_ms;
+        let (left, right) = server.dbs.split_at_mut(high);
+        left[low].swap(&mut right[0], now);
+    }
+    client.reply.ok();
+}
+
+fn role(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    let reply = &mut client.reply;
+    match server.master() {
+        None => {
+            reply.array(3);
+            reply.bulk("master");
+            reply.int(0);
+            reply.array(0);
+        }
+        Some((host, port)) => {
+            reply.array(5);
+            reply.bulk("slave");
+            reply.bulk(host);
+            reply.int(port.into());
+            reply.bulk("connect");
+            reply.int(-1);
+        }
     }
 }
 
-/// Only what tests of the server need, and only where `enable-debug-command` allows it.
-fn debug(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let local = client.peer.starts_with("127.") || client.peer.starts_with("[::1]");
-    let allowed = match server.config.bytes("enable-debug-command") {
-        b"yes" => true,
-        b"local" => local,
-        _ => false,
-    };
-    if !allowed {
-        return client.reply.error(
-            "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from \
-             a local connection, otherwise you need to set this option in the configuration file, and then restart \
-             the server.",
-        );
-    }
-    if args.is(1, "sleep")
-        && let Some(seconds) = args.get(2).and_then(parse_f64).filter(|s| (0.0..=3600.0).contains(s))
-    {
-        // The whole server sleeps: that is what it is for.
-        std::thread::sleep(Duration::from_secs_f64(seconds));
-        server.tick();
-        return client.reply.ok();
-    }
-    let word = String::from_utf8_lossy(&args[1]).into_owned();
-    client
-        .reply
-        .error(format!("unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."));
+fn lolwut(_: &mut Server, client: &mut Client, _: Args<'_>) {
+    let line = format!("Slotproof {}, as Redis ver. {}\n", env!("CARGO_PKG_VERSION"), super::REDIS_VERSION);
+    client.reply.verbatim(line);
 }

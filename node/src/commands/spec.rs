@@ -1,10 +1,11 @@
 //! The shape of a command's entry in its family's table.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ahash::RandomState;
 
-use crate::resp::Args;
+use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
 
 /// Runs a command whose arity is right, and writes exactly one reply.
@@ -27,6 +28,12 @@ pub struct Spec {
     pub tips: &'static str,
     /// What is done with its keys; empty if it has none.
     pub key_flags: &'static str,
+    /// Where within that range keys begin with which something else is done, and what; 0 if nowhere.
+    pub second: (i32, &'static str),
+    /// Where a number of keys stands that follow it, and what is done with them; 0 if nowhere.
+    pub counted: (i32, &'static str),
+    /// What is done with keys that stand anywhere.
+    pub elsewhere: &'static [&'static str],
     /// The group in the documentation.
     pub group: &'static str,
     /// The first version of Redis that had it.
@@ -57,6 +64,9 @@ impl Spec {
             acl,
             tips,
             key_flags,
+            second: (0, ""),
+            counted: (0, ""),
+            elsewhere: &[],
             group,
             since,
             summary,
@@ -69,6 +79,24 @@ impl Spec {
     pub const fn keys(mut self, first: i32, last: i32, step: i32, flags: &'static str) -> Self {
         self.keys = (first, last, step);
         self.key_flags = flags;
+        self
+    }
+
+    /// From key `first` on something else is done.
+    pub const fn second(mut self, first: i32, flags: &'static str) -> Self {
+        self.second = (first, flags);
+        self
+    }
+
+    /// Argument `at` says how many keys follow it.
+    pub const fn counted(mut self, at: i32, flags: &'static str) -> Self {
+        self.counted = (at, flags);
+        self
+    }
+
+    /// Keys that stand anywhere.
+    pub const fn elsewhere(mut self, flags: &'static [&'static str]) -> Self {
+        self.elsewhere = flags;
         self
     }
 
@@ -95,7 +123,7 @@ impl Spec {
 
 /// A property of a command that is asked often.
 #[derive(Clone, Copy, Debug)]
-#[repr(u16)]
+#[repr(u32)]
 pub enum Flag {
     /// It may change keys.
     Write = 1,
@@ -113,7 +141,38 @@ pub enum Flag {
     IsAsking = 64,
     /// It is MIGRATE.
     IsMigrate = 128,
+    /// It is refused where memory is short.
+    DenyOom = 256,
+    /// It is promised to take little time.
+    Fast = 512,
+    /// It does not show up in the slow log.
+    SkipsSlowLog = 1024,
+    /// It is for administrators, and not shown by MONITOR.
+    Admin = 2048,
+    /// It is allowed to a client that has subscriptions, in RESP2.
+    Subscribes = 4096,
+    /// It is SPUBLISH, SSUBSCRIBE or SUNSUBSCRIBE.
+    IsShardPubSub = 8192,
+    /// It is PUBLISH or SPUBLISH.
+    Publishes = 16384,
+    /// It is SORT.
+    IsSort = 32768,
 }
+
+/// What a client with subscriptions may run in RESP2.
+const SUBSCRIBER_MODE: [&str; 9] = [
+    "ping",
+    "subscribe",
+    "ssubscribe",
+    "psubscribe",
+    "unsubscribe",
+    "sunsubscribe",
+    "punsubscribe",
+    "quit",
+    "reset",
+];
+
+static NEXT_ID: AtomicUsize = AtomicUsize::new(0);
 
 /// A command, ready to be looked up.
 #[derive(Debug)]
@@ -124,7 +183,9 @@ pub struct Command {
     pub full_name: &'static str,
     /// Its subcommands by their names in lower case.
     pub subs: HashMap<&'static [u8], Command, RandomState>,
-    flags: u16,
+    /// Its number, for statistics.
+    pub id: usize,
+    flags: u32,
 }
 
 impl Command {
@@ -139,23 +200,35 @@ impl Command {
             (Flag::NoAuth, listed("no_auth")),
             (Flag::Asking, listed("asking")),
             (Flag::NoMulti, listed("no_multi")),
-            (Flag::RunsInMulti, matches!(full_name, "exec" | "discard" | "multi" | "quit" | "reset")),
+            (
+                Flag::RunsInMulti,
+                matches!(full_name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset"),
+            ),
             (Flag::IsExec, full_name == "exec"),
             (Flag::IsAsking, full_name == "asking"),
             (Flag::IsMigrate, full_name == "migrate"),
+            (Flag::DenyOom, listed("denyoom")),
+            (Flag::Fast, listed("fast")),
+            (Flag::SkipsSlowLog, listed("skip_slowlog")),
+            (Flag::Admin, listed("admin") || listed("skip_monitor")),
+            (Flag::Subscribes, SUBSCRIBER_MODE.contains(&full_name)),
+            (Flag::IsShardPubSub, matches!(full_name, "spublish" | "ssubscribe" | "sunsubscribe")),
+            (Flag::Publishes, matches!(full_name, "publish" | "spublish")),
+            (Flag::IsSort, full_name == "sort"),
         ];
-        let flags = flags.iter().filter(|(_, on)| *on).fold(0, |bits, (flag, _)| bits | *flag as u16);
+        let flags = flags.iter().filter(|(_, on)| *on).fold(0, |bits, (flag, _)| bits | *flag as u32);
         let subs = spec.subs.iter().map(|sub| {
             // Made once for each subcommand, when the table is first used, and kept for ever.
             let full: &'static str = Box::leak(format!("{}|{}", spec.name, sub.name).into_boxed_str());
             (sub.name.as_bytes(), Self::within(sub, full))
         });
-        Self { spec, full_name, subs: subs.collect(), flags }
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self { spec, full_name, subs: subs.collect(), id, flags }
     }
 
     /// Whether it has a property.
     pub fn has(&self, flag: Flag) -> bool {
-        self.flags & flag as u16 != 0
+        self.flags & flag as u32 != 0
     }
 
     /// Whether a request of `n` arguments has as many as it needs.
@@ -166,7 +239,7 @@ impl Command {
 
     /// Whether its requests can have keys.
     pub fn takes_keys(&self) -> bool {
-        self.spec.keys.0 > 0
+        self.spec.keys.0 > 0 || self.spec.counted.0 > 0
     }
 
     /// A subcommand by its name in any case.
@@ -174,7 +247,8 @@ impl Command {
         self.subs.get(name.to_ascii_lowercase().as_slice())
     }
 
-    /// The positions of the keys of a request: first, last and step. Nothing is there beyond its end.
+    /// The positions of the keys of a request. Nothing is there beyond its end. A request whose number of keys is none
+    /// has no keys (db.c `genericGetKeys`).
     pub fn key_positions(&self, args: Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let (first, last, step) = self.spec.keys;
         let (mut first, mut last, step) = (first as usize, last, (step as usize).max(1));
@@ -189,8 +263,21 @@ impl Command {
             0.. => args.len().min(last as usize + 1),
             _ => (args.len() + 1).saturating_sub(last.unsigned_abs() as usize),
         };
-        let range = if first == 0 { 0..0 } else { first..end };
-        range.step_by(step)
+        let mut range = if first == 0 { 0..0 } else { first..end };
+        let mut others = 0..0;
+        if self.spec.counted.0 > 0 {
+            let at = self.spec.counted.0 as usize;
+            let count = args.get(at).and_then(parse_i64).and_then(|n| usize::try_from(n).ok());
+            match count.filter(|&n| n > 0 && n < args.len() - at) {
+                Some(count) => others = at + 1..at + 1 + count,
+                None => range = 0..0,
+            }
+        } else if self.has(Flag::IsSort)
+            && let Some(at) = super::sort::store_option(args)
+        {
+            others = at..at + 1;
+        }
+        range.step_by(step).chain(others)
     }
 
     /// The keys of a request.

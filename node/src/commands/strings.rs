@@ -2,8 +2,8 @@
 
 use super::expire::{Unit, absolute};
 use super::{Spec, text};
-use crate::keyspace::{Expiry, Str, Value};
-use crate::resp::{Args, Reply, parse_i64};
+use crate::keyspace::{Expiry, Keyspace, Str, Value};
+use crate::resp::{Args, LongDouble, Reply, parse_i64};
 use crate::server::{Client, Server};
 
 /// The commands of this family.
@@ -69,6 +69,14 @@ pub(super) static SPECS: &[Spec] =
             .keys(1, -1, 2, "OW insert")
             .tips("request_policy:multi_shard response_policy:agg_min")
             .about("string", "1.0.1", "Stores several strings if all keys are missing."),
+        Spec::new("incrbyfloat", 3, "write denyoom fast", "write string fast", incrbyfloat)
+            .keys(1, 1, 1, "RW access update")
+            .about("string", "2.6.0", "Adds to a floating point number."),
+        Spec::new("substr", 4, "readonly", "read string slow", getrange).keys(1, 1, 1, "RO access").about(
+            "string",
+            "1.0.0",
+            "Answers a part of a string (GETRANGE by its old name).",
+        ),
         Spec::new("getrange", 4, "readonly", "read string slow", getrange).keys(1, 1, 1, "RO access").about(
             "string",
             "2.4.0",
@@ -88,20 +96,35 @@ fn reply_str(reply: &mut Reply, s: &Str) {
     }
 }
 
-/// Writes the string of a key, or null.
-fn reply_get(server: &mut Server, client: &mut Client, key: &[u8]) {
+/// The string in a value, if there is one; an error if the value is of another type.
+pub(super) fn as_string(value: Option<&Value>) -> Result<Option<&Str>, &'static str> {
+    match value {
+        None => Ok(None),
+        Some(Value::Str(s)) => Ok(Some(s)),
+        #[allow(unreachable_patterns)]
+        Some(_) => Err(text::WRONG_TYPE),
+    }
+}
+
+/// Writes the string of a key, or null; whether no error had to be written instead.
+fn reply_get(server: &mut Server, client: &mut Client, key: &[u8]) -> bool {
     let now = server.now_ms;
-    let found = match server.dbs[client.db].get(key, now) {
-        Some(Value::Str(s)) => {
+    let found = match as_string(server.dbs[client.db].get(key, now)) {
+        Ok(Some(s)) => {
             reply_str(&mut client.reply, s);
             true
         }
-        None => {
+        Ok(None) => {
             client.reply.null();
             false
         }
+        Err(e) => {
+            client.reply.error(e);
+            return false;
+        }
     };
     count(server, found);
+    true
 }
 
 fn count(server: &mut Server, found: bool) {
@@ -180,8 +203,8 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
             Err(e) => return client.reply.error(e),
         },
     };
-    if get {
-        reply_get(server, client, &args[1]);
+    if get && !reply_get(server, client, &args[1]) {
+        return;
     }
     let db = server.db(client);
     if (nx || xx) && db.get(&args[1], now).is_some() != xx {
@@ -197,7 +220,7 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
 }
 
 /// Stores a value; one whose expiry is past already is as good as deleted.
-fn store(db: &mut crate::keyspace::Keyspace, key: &[u8], value: Value, expiry: Expiry, now: i64) {
+fn store(db: &mut Keyspace, key: &[u8], value: Value, expiry: Expiry, now: i64) {
     match expiry {
         Expiry::At(when) if when <= now => drop(db.remove(key, now)),
         _ => db.set(key, value, expiry, now),
@@ -234,15 +257,18 @@ fn set_with_expiry(server: &mut Server, client: &mut Client, args: Args<'_>, uni
 }
 
 fn getset(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    reply_get(server, client, &args[1]);
+    if !reply_get(server, client, &args[1]) {
+        return;
+    }
     let now = server.now_ms;
     server.db(client).set(&args[1], Value::string(&args[2]), Expiry::Never, now);
 }
 
 fn getdel(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    reply_get(server, client, &args[1]);
-    let now = server.now_ms;
-    server.db(client).remove(&args[1], now);
+    if reply_get(server, client, &args[1]) {
+        let now = server.now_ms;
+        server.db(client).remove(&args[1], now);
+    }
 }
 
 fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -259,7 +285,9 @@ fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
         },
         _ => return client.reply.error(text::SYNTAX),
     };
-    reply_get(server, client, &args[1]);
+    if !reply_get(server, client, &args[1]) {
+        return;
+    }
     let db = server.db(client);
     match expiry {
         Some(Expiry::At(when)) if when <= now => drop(db.remove(&args[1], now)),
@@ -271,9 +299,13 @@ fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
 
 fn strlen(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
-    let len = server.db(client).get(&args[1], now).map(|Value::Str(s)| s.len());
-    count(server, len.is_some());
-    client.reply.len(len.unwrap_or(0));
+    match as_string(server.db(client).get(&args[1], now)).map(|found| found.map(Str::len)) {
+        Ok(len) => {
+            count(server, len.is_some());
+            client.reply.len(len.unwrap_or(0));
+        }
+        Err(e) => client.reply.error(e),
+    }
 }
 
 fn incr(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -302,23 +334,48 @@ fn decrby(server: &mut Server, client: &mut Client, args: Args<'_>) {
 fn add(server: &mut Server, client: &mut Client, key: &[u8], n: i64) {
     let now = server.now_ms;
     let db = server.db(client);
-    let sum = match db.get_mut(key, now) {
-        Some(Value::Str(s)) => {
-            let Some(old) = s.as_int() else {
-                return client.reply.error(text::NOT_INT);
-            };
-            let Some(sum) = old.checked_add(n) else {
-                return client.reply.error("increment or decrement would overflow");
-            };
-            *s = Str::Int(sum);
-            sum
-        }
-        None => {
-            db.set(key, Value::Str(Str::Int(n)), Expiry::Never, now);
-            n
-        }
+    let old = match as_string(db.get(key, now)) {
+        Ok(None) => 0,
+        Ok(Some(s)) => match s.as_int() {
+            Some(old) => old,
+            None => return client.reply.error(text::NOT_INT),
+        },
+        Err(e) => return client.reply.error(e),
     };
+    let Some(sum) = old.checked_add(n) else {
+        return client.reply.error("increment or decrement would overflow");
+    };
+    replace(db, key, Str::Int(sum), now);
     client.reply.int(sum);
+}
+
+/// Another string in place of a key's value; its expiry stays.
+fn replace(db: &mut Keyspace, key: &[u8], string: Str, now: i64) {
+    match db.get_mut(key, now) {
+        Some(value) => *value = Value::Str(string),
+        None => db.set(key, Value::Str(string), Expiry::Never, now),
+    }
+}
+
+fn incrbyfloat(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    const NOT_FLOAT: &str = "value is not a valid float";
+    let now = server.now_ms;
+    let db = server.db(client);
+    let old = match as_string(db.get(&args[1], now)) {
+        Ok(None) => Some(LongDouble::ZERO),
+        Ok(Some(s)) => LongDouble::parse(&s.bytes()),
+        Err(e) => return client.reply.error(e),
+    };
+    let (Some(old), Some(step)) = (old, LongDouble::parse(&args[2])) else {
+        return client.reply.error(NOT_FLOAT);
+    };
+    let sum = old + step;
+    if !sum.is_finite() {
+        return client.reply.error("increment would produce NaN or Infinity");
+    }
+    let sum = sum.to_text();
+    replace(db, &args[1], Str::Fixed(sum.as_bytes().into()), now);
+    client.reply.bulk(sum);
 }
 
 const TOO_LONG: &str = "string exceeds maximum allowed size (proto-max-bulk-len)";
@@ -326,27 +383,34 @@ const TOO_LONG: &str = "string exceeds maximum allowed size (proto-max-bulk-len)
 fn append(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let (now, most) = (server.now_ms, server.limits.max_bulk);
     let db = server.db(client);
-    let len = match db.get_mut(&args[1], now) {
-        Some(Value::Str(s)) => {
-            if (s.len() + args[2].len()) as i64 > most {
-                return client.reply.error(TOO_LONG);
-            }
-            let bytes = s.grow();
-            bytes.extend_from_slice(&args[2]);
-            bytes.len()
-        }
-        None => {
+    match as_string(db.get(&args[1], now)).map(|found| found.map(Str::len)) {
+        Err(e) => client.reply.error(e),
+        Ok(None) => {
             db.set(&args[1], Value::string(&args[2]), Expiry::Never, now);
-            args[2].len()
+            client.reply.len(args[2].len());
         }
-    };
-    client.reply.len(len);
+        Ok(Some(len)) if (len + args[2].len()) as i64 > most => client.reply.error(TOO_LONG),
+        Ok(Some(len)) => {
+            if let Some(Value::Str(s)) = db.get_mut(&args[1], now) {
+                s.grow().extend_from_slice(&args[2]);
+            }
+            client.reply.len(len + args[2].len());
+        }
+    }
 }
 
 fn mget(server: &mut Server, client: &mut Client, args: Args<'_>) {
     client.reply.array(args.len() - 1);
+    let now = server.now_ms;
     for key in args.from(1).iter() {
-        reply_get(server, client, key);
+        // A value of another type counts as none here.
+        let string = as_string(server.dbs[client.db].get(key, now)).unwrap_or(None);
+        match string {
+            Some(s) => reply_str(&mut client.reply, s),
+            None => client.reply.null(),
+        }
+        let found = string.is_some();
+        count(server, found);
     }
 }
 
@@ -388,12 +452,13 @@ fn getrange(server: &mut Server, client: &mut Client, args: Args<'_>) {
         return client.reply.error(text::NOT_INT);
     };
     let now = server.now_ms;
-    match server.dbs[client.db].get(&args[1], now) {
-        Some(Value::Str(s)) => {
+    match as_string(server.dbs[client.db].get(&args[1], now)) {
+        Ok(Some(s)) => {
             let bytes = s.bytes();
             client.reply.bulk(part(&bytes, start, end));
         }
-        None => client.reply.bulk(b""),
+        Ok(None) => client.reply.bulk(b""),
+        Err(e) => client.reply.error(e),
     }
 }
 
@@ -421,7 +486,10 @@ fn setrange(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let (now, most) = (server.now_ms, server.limits.max_bulk);
     let (key, bytes) = (&args[1], &args[3]);
     let db = server.db(client);
-    let old = db.get(key, now).map(|Value::Str(s)| s.len());
+    let old = match as_string(db.get(key, now)) {
+        Ok(found) => found.map(Str::len),
+        Err(e) => return client.reply.error(e),
+    };
     if bytes.is_empty() {
         return client.reply.len(old.unwrap_or(0));
     }

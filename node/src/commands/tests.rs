@@ -207,3 +207,68 @@ fn slots_are_counted_and_listed() {
     assert_eq!(node.run("CLUSTER KEYSLOT"), "-ERR wrong number of arguments for 'cluster|keyslot' command");
     assert!(node.run("CLUSTER HELP").starts_with("*55\r\n+CLUSTER <subcommand>"));
 }
+
+#[test]
+fn every_key_of_a_request_is_seen() {
+    const CROSS: &str = "-CROSSSLOT Keys in request don't hash to the same slot";
+    let mut node = Node::new();
+    for line in [
+        "ZUNIONSTORE d 1 e",
+        "ZUNIONSTORE d 2 {d}2 e WEIGHTS 1 2",
+        "ZDIFFSTORE d 2 {d}2 e",
+        "ZINTER 2 d e WITHSCORES",
+        "ZINTERCARD 2 d e LIMIT 1",
+        "SINTERCARD 2 d e",
+        "SUNIONSTORE d {d}2 e",
+        "LMPOP 2 d e LEFT",
+        "ZMPOP 3 d {d}2 e MIN",
+        "LMOVE d e LEFT LEFT",
+        "RPOPLPUSH d e",
+        "SMOVE d e m",
+        "ZRANGESTORE d e 0 -1",
+        "SORT d ALPHA STORE e",
+        "SORT d STORE {d}2 LIMIT 0 1 STORE e",
+    ] {
+        assert_eq!(node.run(line), CROSS, "{line}");
+    }
+    for line in ["ZUNION 1 c", "SINTERCARD 1 c", "LMPOP 1 c LEFT", "ZMPOP 1 c MIN", "HGET c f", "SORT_RO c"] {
+        assert_eq!(node.run(line), moved("c", 2), "{line}");
+    }
+    // A number of keys that cannot be: there are no keys, and the command says what is wrong.
+    assert_eq!(node.run("SINTERCARD 0 c"), "-ERR numkeys should be greater than 0");
+    assert_eq!(node.run("ZUNIONSTORE c 9 d"), "-ERR syntax error");
+    // What follows the counted keys is no key.
+    assert_eq!(node.run("SINTERCARD 1 d LIMIT 5"), ":0");
+    assert_eq!(node.run("SORT d BY nosort ALPHA"), "*0");
+    assert_eq!(node.run("SORT d BY *->x"), "-ERR BY option of SORT denied in Cluster mode.");
+    assert_eq!(node.run("SORT d GET #"), "-ERR GET option of SORT denied in Cluster mode.");
+}
+
+#[test]
+fn values_of_other_types_are_refused_and_empty_ones_go() {
+    const WRONG: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+    let mut node = Node::new();
+    assert_eq!(node.run("SET d v"), "+OK");
+    for line in
+        ["HGET d f", "LPUSH d e", "SADD d m", "ZADD d 1 m", "ZINTERCARD 1 d", "SORT d", "SMOVE d {d}2 m"]
+    {
+        assert_eq!(node.run(line), WRONG, "{line}");
+    }
+    assert_eq!(node.run("HSET {d}h f v"), ":1");
+    assert_eq!(node.run("GET {d}h"), WRONG);
+    for (add, take) in [
+        ("HSET k f v", "HDEL k f"),
+        ("RPUSH k a", "LPOP k"),
+        ("RPUSH k a a", "LREM k 0 a"),
+        ("RPUSH k a", "LTRIM k 1 0"),
+        ("SADD k a", "SPOP k"),
+        ("ZADD k 1 a", "ZPOPMAX k"),
+        ("ZADD k 1 a", "ZREMRANGEBYSCORE k -inf +inf"),
+        ("SADD k a", "SINTERSTORE k k {k}2"),
+    ] {
+        node.run(add);
+        assert_eq!(node.run("EXISTS k"), ":1", "{add}");
+        node.run(take);
+        assert_eq!(node.run("EXISTS k"), ":0", "{take}");
+    }
+}

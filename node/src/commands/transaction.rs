@@ -2,7 +2,7 @@
 
 use super::{Command, Flag, Spec, call};
 use crate::resp::Args;
-use crate::server::{Client, Server, Transaction};
+use crate::server::{Client, Server, Transaction, Watch};
 
 /// The commands of this family.
 pub(super) static SPECS: &[Spec] = &[
@@ -21,6 +21,14 @@ pub(super) static SPECS: &[Spec] = &[
         "2.0.0",
         "Drops the queued commands.",
     ),
+    Spec::new("watch", -2, "noscript loading stale fast allow_busy", "fast transaction", watch)
+        .keys(1, -1, 1, "RO")
+        .about("transactions", "2.2.0", "Lets the next EXEC run only if keys have not changed by then."),
+    Spec::new("unwatch", 1, "noscript loading stale fast allow_busy", "fast transaction", unwatch).about(
+        "transactions",
+        "2.2.0",
+        "Forgets the watched keys.",
+    ),
 ];
 
 /// Queues a command that has passed all checks.
@@ -30,7 +38,8 @@ pub(super) fn enqueue(client: &mut Client, command: &'static Command, args: Args
     if !multi.doomed {
         let args = args.to_owned();
         multi.size += args.size();
-        multi.writes |= command.has(Flag::Write);
+        multi.writes |= command.has(Flag::Write) || command.has(Flag::Publishes);
+        multi.needs_memory |= command.has(Flag::DenyOom);
         multi.queue.push((command, args));
         if multi.size > MAX_QUEUED {
             multi.doomed = true;
@@ -53,9 +62,41 @@ fn multi(_: &mut Server, client: &mut Client, _: Args<'_>) {
     client.reply.ok();
 }
 
-fn discard(_: &mut Server, client: &mut Client, _: Args<'_>) {
+fn watch(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    if client.multi.is_some() {
+        return client.reply.error("WATCH inside MULTI is not allowed");
+    }
+    let (now, db) = (server.now_ms, client.db);
+    for key in args.from(1).iter() {
+        if client.watching.iter().any(|w| w.db == db && &*w.key == key) {
+            continue;
+        }
+        let version = server.dbs[db].watch(key);
+        let existed = server.dbs[db].exists(key, now);
+        client.watching.push(Watch { db, key: key.into(), version, existed });
+    }
+    client.reply.ok();
+}
+
+fn unwatch(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    server.unwatch(client);
+    client.reply.ok();
+}
+
+/// Whether every watched key is as it was: not changed, not gone, not expired.
+fn as_watched(server: &Server, client: &Client) -> bool {
+    client.watching.iter().all(|w| {
+        let Some(db) = server.dbs.get(w.db) else { return false };
+        db.version(&w.key) == Some(w.version) && (!w.existed || db.exists(&w.key, server.now_ms))
+    })
+}
+
+fn discard(server: &mut Server, client: &mut Client, _: Args<'_>) {
     match client.multi.take() {
-        Some(_) => client.reply.ok(),
+        Some(_) => {
+            server.unwatch(client);
+            client.reply.ok();
+        }
         None => client.reply.error("DISCARD without MULTI"),
     }
 }
@@ -64,11 +105,18 @@ fn exec(server: &mut Server, client: &mut Client, _: Args<'_>) {
     let Some(multi) = client.multi.take() else {
         return client.reply.error("EXEC without MULTI");
     };
+    let as_watched = as_watched(server, client);
+    server.unwatch(client);
     if multi.doomed {
         return client.reply.error("-EXECABORT Transaction discarded because of previous errors.");
     }
+    if !as_watched {
+        return client.reply.null_array();
+    }
     client.reply.array(multi.queue.len());
+    client.in_exec = true;
     for (command, args) in &multi.queue {
         call(server, client, command, args.args());
     }
+    client.in_exec = false;
 }

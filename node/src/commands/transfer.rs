@@ -28,9 +28,10 @@ pub(super) static SPECS: &[Spec] = &[
 
 fn dump(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let (now, compress) = (server.now_ms, server.config.yes("rdbcompression"));
+    let packing = server.limits.packing;
     match server.db(client).get(&args[1], now) {
         Some(value) => {
-            let payload = payload_of(value, compress);
+            let payload = payload_of(value, compress, &packing);
             client.reply.bulk(payload);
         }
         None => client.reply.null(),
@@ -39,7 +40,7 @@ fn dump(server: &mut Server, client: &mut Client, args: Args<'_>) {
 
 /// The order of the checks is that of Redis: options, key, time, payload.
 fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let (mut replace, mut absolute) = (false, false);
+    let (mut replace, mut absolute, mut idle, mut freq) = (false, false, None, None);
     let mut i = 4;
     while i < args.len() {
         if args.is(i, "replace") {
@@ -49,7 +50,6 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
         } else if let Some(value) = args.get(i + 1)
             && (args.is(i, "idletime") || args.is(i, "freq"))
         {
-            // Nothing here keeps when or how often a key was used: checked and left.
             let Some(n) = parse_i64(value) else {
                 return client.reply.error(text::NOT_INT);
             };
@@ -59,13 +59,18 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
             if args.is(i, "freq") && !(0..=255).contains(&n) {
                 return client.reply.error("Invalid FREQ value, must be >= 0 and <= 255");
             }
+            if args.is(i, "idletime") {
+                idle = Some(n);
+            } else {
+                freq = u8::try_from(n).ok();
+            }
             i += 1;
         } else {
             return client.reply.error(text::SYNTAX);
         }
         i += 1;
     }
-    let now = server.now_ms;
+    let (now, packing) = (server.now_ms, server.limits.packing);
     let db = server.db(client);
     if !replace && db.get(&args[1], now).is_some() {
         return client.reply.error("-BUSYKEY Target key name already exists.");
@@ -78,7 +83,7 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if let Err(e) = verify(&args[3]) {
         return client.reply.error(e.to_string());
     }
-    let value = match value_of(&args[3]) {
+    let value = match value_of(&args[3], &packing) {
         Ok(value) => value,
         Err(e) => return client.reply.error(e.to_string()),
     };
@@ -91,6 +96,7 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
         Expiry::At(when) if when <= now => drop(db.remove(&args[1], now)),
         _ => {
             db.set(&args[1], value, expiry, now);
+            db.set_used(&args[1], idle, freq, now);
             server.with_cluster(|cluster, _| cluster.key_restored(key_slot(&args[1])));
         }
     }

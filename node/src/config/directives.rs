@@ -12,6 +12,8 @@ pub enum Kind {
     Memory(i64, i64),
     /// One of these words.
     Word(&'static [&'static str]),
+    /// Some of these words.
+    Words(&'static [&'static str]),
     /// Any text.
     Text,
     /// A host's name as the bus can carry it, or nothing.
@@ -39,7 +41,7 @@ pub struct Directive {
     pub used: bool,
 }
 
-use Kind::{Address, Hostname, Int, List, Memory, Text, Word, YesNo};
+use Kind::{Address, Hostname, Int, List, Memory, Text, Word, Words, YesNo};
 
 const CHANGES: bool = true;
 const FIXED: bool = false;
@@ -90,7 +92,7 @@ pub static DIRECTIVES: &[Directive] = &[
     d("bind-source-addr", "", Text, "", CHANGES, IDLE),
     d("bio_cpulist", "", Text, "", FIXED, IDLE),
     d("busy-reply-threshold", "lua-time-limit", Int(0, i64::MAX), "5000", CHANGES, IDLE),
-    d("client-output-buffer-limit", "", List, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", CHANGES, IDLE),
+    d("client-output-buffer-limit", "", List, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", CHANGES, USED),
     d("client-query-buffer-limit", "", Memory(1048576, i64::MAX), "1073741824", CHANGES, USED),
     d("cluster-allow-pubsubshard-when-down", "", YesNo, "yes", CHANGES, USED),
     d("cluster-allow-reads-when-down", "", YesNo, "no", CHANGES, USED),
@@ -120,37 +122,39 @@ pub static DIRECTIVES: &[Directive] = &[
     d("dynamic-hz", "", YesNo, "yes", CHANGES, IDLE),
     d("enable-debug-command", "", Word(&["no", "yes", "local"]), "no", FIXED, USED),
     d("enable-module-command", "", Word(&["no", "yes", "local"]), "no", FIXED, IDLE),
-    d("enable-protected-configs", "", Word(&["no", "yes", "local"]), "no", FIXED, IDLE),
-    d("hash-max-listpack-entries", "hash-max-ziplist-entries", Int(0, i64::MAX), "512", CHANGES, IDLE),
-    d("hash-max-listpack-value", "hash-max-ziplist-value", Memory(0, i64::MAX), "64", CHANGES, IDLE),
+    d("enable-protected-configs", "", Word(&["no", "yes", "local"]), "no", FIXED, USED),
+    d("hash-max-listpack-entries", "hash-max-ziplist-entries", Int(0, i64::MAX), "512", CHANGES, USED),
+    d("hash-max-listpack-value", "hash-max-ziplist-value", Memory(0, i64::MAX), "64", CHANGES, USED),
     d("hll-sparse-max-bytes", "", Memory(0, i64::MAX), "3000", CHANGES, IDLE),
     d("hz", "", Int(0, i32::MAX as i64), "10", CHANGES, USED),
     d("ignore-warnings", "", Text, "", CHANGES, IDLE),
     d("io-threads", "", Int(1, 128), "1", FIXED, IDLE),
     d("io-threads-do-reads", "", YesNo, "no", FIXED, IDLE),
     d("jemalloc-bg-thread", "", YesNo, "yes", CHANGES, IDLE),
-    d("latency-monitor-threshold", "", Int(0, i64::MAX), "0", CHANGES, IDLE),
-    d("latency-tracking", "", YesNo, "yes", CHANGES, IDLE),
-    d("latency-tracking-info-percentiles", "", List, "50 99 99.9", CHANGES, IDLE),
+    d("key-load-delay", "", Int(i32::MIN as i64, i32::MAX as i64), "0", CHANGES, IDLE),
+    d("latency-monitor-threshold", "", Int(0, i64::MAX), "0", CHANGES, USED),
+    d("latency-tracking", "", YesNo, "yes", CHANGES, USED),
+    d("latency-tracking-info-percentiles", "", List, "50 99 99.9", CHANGES, USED),
     d("lazyfree-lazy-eviction", "", YesNo, "no", CHANGES, IDLE),
     d("lazyfree-lazy-expire", "", YesNo, "no", CHANGES, IDLE),
     d("lazyfree-lazy-server-del", "", YesNo, "no", CHANGES, IDLE),
     d("lazyfree-lazy-user-del", "", YesNo, "no", CHANGES, IDLE),
     d("lazyfree-lazy-user-flush", "", YesNo, "no", CHANGES, IDLE),
-    d("lfu-decay-time", "", Int(0, i32::MAX as i64), "1", CHANGES, IDLE),
-    d("lfu-log-factor", "", Int(0, i32::MAX as i64), "10", CHANGES, IDLE),
+    d("lfu-decay-time", "", Int(0, i32::MAX as i64), "1", CHANGES, USED),
+    d("lfu-log-factor", "", Int(0, i32::MAX as i64), "10", CHANGES, USED),
     d("list-compress-depth", "", Int(0, i32::MAX as i64), "0", CHANGES, IDLE),
-    d("list-max-listpack-size", "list-max-ziplist-size", Int(i32::MIN as i64, i32::MAX as i64), "-2", CHANGES, IDLE),
+    d("list-max-listpack-size", "list-max-ziplist-size", Int(i32::MIN as i64, i32::MAX as i64), "-2", CHANGES, USED),
+    d("loading-process-events-interval-bytes", "", Memory(1024, i64::MAX), "2097152", CHANGES, IDLE),
     d("logfile", "", Text, "", FIXED, USED),
     d("loglevel", "", Word(&["debug", "verbose", "notice", "warning"]), "notice", CHANGES, USED),
     d("masterauth", "", Text, "", CHANGES, USED),
     d("masteruser", "", Text, "", CHANGES, USED),
     d("maxclients", "", Int(1, u32::MAX as i64), "10000", CHANGES, USED),
-    d("maxmemory", "", Memory(0, i64::MAX), "0", CHANGES, IDLE),
+    d("maxmemory", "", Memory(0, i64::MAX), "0", CHANGES, USED),
     d("maxmemory-clients", "", Text, "0", CHANGES, IDLE),
     d("maxmemory-eviction-tenacity", "", Int(0, 100), "10", CHANGES, IDLE),
-    d("maxmemory-policy", "", Word(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", CHANGES, IDLE),
-    d("maxmemory-samples", "", Int(1, i32::MAX as i64), "5", CHANGES, IDLE),
+    d("maxmemory-policy", "", Word(&["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"]), "noeviction", CHANGES, USED),
+    d("maxmemory-samples", "", Int(1, i32::MAX as i64), "5", CHANGES, USED),
     d("min-replicas-max-lag", "min-slaves-max-lag", Int(0, i32::MAX as i64), "10", CHANGES, IDLE),
     d("min-replicas-to-write", "min-slaves-to-write", Int(0, i32::MAX as i64), "0", CHANGES, IDLE),
     d("no-appendfsync-on-rewrite", "", YesNo, "no", CHANGES, IDLE),
@@ -164,6 +168,7 @@ pub static DIRECTIVES: &[Directive] = &[
     d("protected-mode", "", YesNo, "yes", CHANGES, USED),
     d("proto-max-bulk-len", "", Memory(1048576, i64::MAX), "536870912", CHANGES, USED),
     d("rdb-del-sync-files", "", YesNo, "no", CHANGES, IDLE),
+    d("rdb-key-save-delay", "", Int(i32::MIN as i64, i32::MAX as i64), "0", CHANGES, IDLE),
     d("rdb-save-incremental-fsync", "", YesNo, "yes", CHANGES, IDLE),
     d("rdbchecksum", "", YesNo, "yes", FIXED, IDLE),
     d("rdbcompression", "", YesNo, "yes", CHANGES, USED),
@@ -190,13 +195,13 @@ pub static DIRECTIVES: &[Directive] = &[
     d("sanitize-dump-payload", "", Word(&["no", "yes", "clients"]), "no", CHANGES, IDLE),
     d("save", "", List, "3600 1 300 100 60 10000", CHANGES, IDLE),
     d("server_cpulist", "", Text, "", FIXED, IDLE),
-    d("set-max-intset-entries", "", Int(0, i64::MAX), "512", CHANGES, IDLE),
+    d("set-max-intset-entries", "", Int(0, i64::MAX), "512", CHANGES, USED),
     d("set-proc-title", "", YesNo, "yes", CHANGES, IDLE),
-    d("shutdown-on-sigint", "", Word(&["default", "save", "nosave", "now", "force"]), "default", CHANGES, USED),
-    d("shutdown-on-sigterm", "", Word(&["default", "save", "nosave", "now", "force"]), "default", CHANGES, USED),
+    d("shutdown-on-sigint", "", Words(&["default", "save", "nosave", "now", "force"]), "default", CHANGES, USED),
+    d("shutdown-on-sigterm", "", Words(&["default", "save", "nosave", "now", "force"]), "default", CHANGES, USED),
     d("shutdown-timeout", "", Int(0, i32::MAX as i64), "10", CHANGES, IDLE),
-    d("slowlog-log-slower-than", "", Int(-1, i64::MAX), "10000", CHANGES, IDLE),
-    d("slowlog-max-len", "", Int(0, i64::MAX), "128", CHANGES, IDLE),
+    d("slowlog-log-slower-than", "", Int(-1, i64::MAX), "10000", CHANGES, USED),
+    d("slowlog-max-len", "", Int(0, i64::MAX), "128", CHANGES, USED),
     d("socket-mark-id", "", Int(0, i32::MAX as i64), "0", FIXED, IDLE),
     d("stop-writes-on-bgsave-error", "", YesNo, "yes", CHANGES, IDLE),
     d("stream-node-max-bytes", "", Memory(0, i64::MAX), "4096", CHANGES, IDLE),
@@ -232,9 +237,13 @@ pub static DIRECTIVES: &[Directive] = &[
     d("tracking-table-max-keys", "", Int(0, i64::MAX), "1000000", CHANGES, IDLE),
     d("unixsocket", "", Text, "", FIXED, IDLE),
     d("unixsocketperm", "", Text, "0", FIXED, IDLE),
-    d("zset-max-listpack-entries", "zset-max-ziplist-entries", Int(0, i64::MAX), "128", CHANGES, IDLE),
-    d("zset-max-listpack-value", "zset-max-ziplist-value", Memory(0, i64::MAX), "64", CHANGES, IDLE),
+    d("zset-max-listpack-entries", "zset-max-ziplist-entries", Int(0, i64::MAX), "128", CHANGES, USED),
+    d("zset-max-listpack-value", "zset-max-ziplist-value", Memory(0, i64::MAX), "64", CHANGES, USED),
 ];
+
+/// Directives that CONFIG GET shows to those only who name them: those for tests of Redis, and those that Redis does not have.
+pub const HIDDEN: [&str; 4] =
+    ["key-load-delay", "loading-process-events-interval-bytes", "rdb-key-save-delay", "trace"];
 
 /// The directive of this name, old or new, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Directive> {

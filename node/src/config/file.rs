@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, find};
 use crate::keyspace::glob_match;
-use crate::resp::split_quoted;
+use crate::resp::{quote, split_quoted};
 
 /// How deep files may include each other.
 const MAX_INCLUDES: usize = 16;
@@ -115,30 +115,37 @@ impl Loader {
     }
 
     fn options(&mut self, args: &[String]) -> Result<(), StartError> {
-        let mut rest = args;
-        self.saves.clear();
-        while let [name, tail @ ..] = rest {
-            let Some(directive) = name.strip_prefix("--").filter(|n| !n.is_empty()) else {
-                return Err(StartError(format!("Unexpected argument '{name}': options start with --")));
-            };
-            let values = tail.iter().take_while(|v| !v.starts_with("--")).count();
-            let words: Vec<&[u8]> = std::iter::once(directive.as_bytes())
-                .chain(tail[..values].iter().map(String::as_bytes))
-                .collect();
+        for line in option_lines(args)? {
+            let words: Vec<&[u8]> = line.iter().map(Vec::as_slice).collect();
             self.directive(&words).map_err(|e| {
-                StartError(format!("Bad option '--{}': {e}", rest_of(directive, &tail[..values])))
+                let mut shown = words[0].to_vec();
+                for word in &line[1..] {
+                    shown.push(b' ');
+                    quote(&mut shown, word);
+                }
+                let shown = String::from_utf8_lossy(&shown).into_owned();
+                StartError(format!(
+                    "*** FATAL CONFIG ERROR (Slotproof, Redis 7.0.15) ***\n\
+                     Reading the options of the command line\n>>> '{shown}'\n{e}"
+                ))
             })?;
-            rest = &tail[values..];
         }
         Ok(())
     }
 
     fn directive(&mut self, words: &[&[u8]]) -> Result<(), String> {
         let [name, values @ ..] = words else { return Ok(()) };
+        if name.eq_ignore_ascii_case(b"rename-command") {
+            let [old, new] = values else { return Err("wrong number of arguments".into()) };
+            self.config.renames.push((old.to_vec(), new.to_vec()));
+            return Ok(());
+        }
         let Some(directive) = find(name) else {
             return Err("Bad directive or wrong number of arguments".into());
         };
-        if values.is_empty() {
+        // `save` alone means that nothing is saved.
+        let may_be_alone = directive.name == "save" || matches!(directive.kind, super::Kind::Words(_));
+        if values.is_empty() && !may_be_alone {
             return Err("wrong number of arguments".into());
         }
         if directive.name == "save" {
@@ -161,8 +168,31 @@ impl Loader {
     }
 }
 
-fn rest_of(name: &str, values: &[String]) -> String {
-    std::iter::once(name).chain(values.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+/// The options of the command line as lines of a file. What follows an option's name is its value, whatever it looks like;
+/// behind that a word with `--` is the next option. Name and values may be in one argument.
+fn option_lines(args: &[String]) -> Result<Vec<Vec<Vec<u8>>>, StartError> {
+    let mut lines: Vec<Vec<Vec<u8>>> = Vec::new();
+    // Whether the last argument was an option's name alone.
+    let mut name_alone = false;
+    for arg in args {
+        let option = arg.strip_prefix("--").filter(|name| !name.is_empty());
+        let saves = lines.last().is_some_and(|l| l.len() == 1 && l[0].eq_ignore_ascii_case(b"save"));
+        match (lines.last_mut(), option) {
+            (Some(line), None) => line.push(arg.clone().into_bytes()),
+            (Some(line), Some(_)) if name_alone && !saves => line.push(arg.clone().into_bytes()),
+            (_, option) => {
+                let text = option.unwrap_or(arg);
+                let words = split_quoted(text.as_bytes())
+                    .filter(|words| !words.is_empty())
+                    .ok_or_else(|| StartError(format!("Unbalanced quotes in the option '{arg}'")))?;
+                name_alone = words.len() == 1;
+                lines.push(words);
+                continue;
+            }
+        }
+        name_alone = false;
+    }
+    Ok(lines)
 }
 
 /// The files an `include` names: its last part may be a pattern, which may match none. A relative path starts
@@ -209,7 +239,7 @@ mod tests {
         .expect("a configuration");
         assert_eq!(config.int("port"), 7001);
         assert_eq!(config.text("requirepass"), "a bA");
-        assert_eq!(config.text("save"), "1 2 3 4");
+        assert_eq!(config.text("save"), "60 1 70 1 1 2 3 4");
         assert_eq!(warnings.len(), 2, "{warnings:?}");
     }
 
@@ -223,7 +253,7 @@ mod tests {
         assert!(load(&["-"], "port").expect_err("none").contains("wrong number of arguments"));
         assert!(load(&["-"], "port 1 2").expect_err("two").contains("wrong number of arguments"));
         assert!(load(&["/nonexistent/file"], "").expect_err("file").contains("/nonexistent/file"));
-        assert!(load(&["--foo", "1"], "").expect_err("option").contains("--foo 1"));
+        assert!(load(&["--foo", "1"], "").expect_err("option").contains("'foo \"1\"'"));
     }
 
     #[test]

@@ -2,16 +2,18 @@
 
 mod directives;
 mod file;
+mod rewrite;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::keyspace::glob_match;
-use crate::resp::parse_i64;
+use crate::resp::{parse_f64, parse_i64};
 
-pub use directives::{DIRECTIVES, Directive, Kind, find};
+pub use directives::{DIRECTIVES, Directive, HIDDEN, Kind, find};
 pub use file::{Invocation, StartError, parse_invocation};
+pub use rewrite::rewrite;
 
 /// The value of every directive.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +22,8 @@ pub struct Config {
     values: BTreeMap<&'static str, Vec<u8>>,
     /// The absolute path of the configuration file, if there is one.
     pub file: Option<std::path::PathBuf>,
+    /// What `rename-command` says: old names and new ones.
+    pub renames: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A value that a directive cannot have. The text is Redis's.
@@ -62,7 +66,8 @@ impl Config {
     pub fn set(&mut self, directive: &'static Directive, words: &[&[u8]]) -> Result<(), BadValue> {
         let value = match (directive.kind, words) {
             (Kind::List, words) => list(directive.name, self.bytes(directive.name), words)?,
-            (kind, [word]) => single(kind, word)?,
+            (Kind::Words(known), words) => several(known, words)?,
+            (kind, [word]) => single(directive.name, kind, word)?,
             _ => return Err(BadValue("wrong number of arguments".into())),
         };
         self.values.insert(directive.name, value);
@@ -75,6 +80,9 @@ impl Config {
             .iter()
             .flat_map(|d| [(d.name, d), (d.alias, d)])
             .filter(|(name, _)| !name.is_empty())
+            .filter(|(name, _)| {
+                !HIDDEN.contains(name) || patterns.iter().any(|p| p.eq_ignore_ascii_case(name.as_bytes()))
+            })
             .filter(|(name, _)| patterns.iter().any(|p| glob_match(&p.to_ascii_lowercase(), name.as_bytes())))
             .map(|(name, d)| (name, self.bytes(d.name)))
             .collect();
@@ -88,7 +96,20 @@ impl Config {
     }
 }
 
-fn single(kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
+/// Some of the known words, in their order.
+fn several(known: &[&str], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
+    let given: Vec<&[u8]> =
+        words.iter().flat_map(|w| w.split(u8::is_ascii_whitespace)).filter(|w| !w.is_empty()).collect();
+    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    if given.is_empty() || !given.iter().all(|word| known.iter().any(|name| is(word, name))) {
+        let all = known.join(", ");
+        return Err(BadValue(format!("argument(s) must be one of the following: {all}").into()));
+    }
+    let found = known.iter().filter(|name| given.iter().any(|word| is(word, name)));
+    Ok(found.copied().collect::<Vec<_>>().join(" ").into_bytes())
+}
+
+fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
     let between = |n: i64, min: i64, max: i64| {
         if (min..=max).contains(&n) {
             Ok(n.to_string().into_bytes())
@@ -128,7 +149,18 @@ fn single(kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
             _ if word.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(b)) => Ok(word.to_vec()),
             _ => Err(BadValue("Addresses may only contain alphanumeric characters and -._:%".into())),
         },
-        Kind::Text | Kind::List => Ok(word.to_vec()),
+        Kind::Text if name == "maxmemory-clients" => match word.strip_suffix(b"%") {
+            Some(percent) => match parse_i64(percent) {
+                Some(0..=100) => Ok(word.to_vec()),
+                Some(101..) => Err(BadValue("percentage argument must be less or equal to 100".into())),
+                _ => Err(BadValue("argument must be a memory or percent value".into())),
+            },
+            None => match memory(word) {
+                Some(n) => Ok(n.to_string().into_bytes()),
+                None => Err(BadValue("argument must be a memory or percent value".into())),
+            },
+        },
+        Kind::Text | Kind::List | Kind::Words(_) => Ok(word.to_vec()),
     }
 }
 
@@ -168,6 +200,17 @@ fn list(name: &str, old: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
         }
         "bind" if split.len() > 16 => return Err(BadValue("Too many bind addresses specified.".into())),
         "client-output-buffer-limit" => return output_limits(old, &split),
+        "latency-tracking-info-percentiles" => {
+            let percents: Option<Vec<f64>> = split.iter().map(|w| parse_f64(w)).collect();
+            let Some(percents) = percents.filter(|p| p.iter().all(|p| (0.0..=100.0).contains(p))) else {
+                let why = "latency-tracking-info-percentiles should contain a numeric value between 0.0 and 100.0 inclusive";
+                return Err(BadValue(why.into()));
+            };
+            return Ok(percents.iter().map(f64::to_string).collect::<Vec<_>>().join(" ").into_bytes());
+        }
+        "replicaof" if split.len() == 2 && parse_i64(split[1]).is_none_or(|p| !(0..=65535).contains(&p)) => {
+            return Err(BadValue("Invalid master port".into()));
+        }
         "replicaof" if split.len() != 2 && !split.is_empty() => {
             return Err(BadValue("wrong number of arguments".into()));
         }
@@ -217,7 +260,7 @@ mod tests {
     fn every_default_is_a_value_of_its_directive() {
         for d in DIRECTIVES {
             let words: Vec<&[u8]> = match d.kind {
-                Kind::List => d.default.as_bytes().split(|&b| b == b' ').collect(),
+                Kind::List | Kind::Words(_) => d.default.as_bytes().split(|&b| b == b' ').collect(),
                 _ => vec![d.default.as_bytes()],
             };
             assert_eq!(Config::default().set(d, &words), Ok(()), "{}", d.name);

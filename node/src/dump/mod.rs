@@ -2,33 +2,55 @@
 //! (cluster.c `createDumpPayload`, `verifyDumpPayload`; rdb.c `rdbSaveStringObject`).
 //!
 //! Shape: type byte, value, RDB version (2 bytes, little-endian), CRC64 of all before it (8 bytes,
-//! little-endian). Strings are written as Redis writes them: an integer of 1, 2 or 4 bytes, LZF where it
-//! helps, or plain.
+//! little-endian). Values are written as Redis 7.0 writes them, and read as any version up to it did.
 
 mod crc64;
+mod cursor;
+mod listpack;
 mod lzf;
+mod read;
+mod write;
+mod ziplist;
 
 use std::fmt;
 
-use crate::keyspace::{Str, Value};
-use crate::resp::parse_i64;
+use crate::keyspace::{Packing, Value};
 
 pub use crc64::crc64;
 
 /// The version that is written, and the highest that is read: that of Redis 7.0.
 pub const RDB_VERSION: u16 = 10;
 
-const TYPE_STRING: u8 = 0;
 const FOOTER: usize = 10;
-/// Shorter strings are never compressed (rdb.c).
-const MIN_COMPRESSED: usize = 20;
-/// The longest string there is; a length beyond it is a lie.
-const MAX_STRING: u64 = 512 * 1024 * 1024;
 
-const ENCODED_INT8: u8 = 0xc0;
-const ENCODED_INT16: u8 = 0xc1;
-const ENCODED_INT32: u8 = 0xc2;
-const ENCODED_LZF: u8 = 0xc3;
+/// The types and forms of values (rdb.h).
+mod kind {
+    pub(super) const STRING: u8 = 0;
+    pub(super) const LIST: u8 = 1;
+    pub(super) const SET: u8 = 2;
+    pub(super) const ZSET: u8 = 3;
+    pub(super) const HASH: u8 = 4;
+    pub(super) const ZSET_2: u8 = 5;
+    pub(super) const HASH_ZIPMAP: u8 = 9;
+    pub(super) const LIST_ZIPLIST: u8 = 10;
+    pub(super) const SET_INTSET: u8 = 11;
+    pub(super) const ZSET_ZIPLIST: u8 = 12;
+    pub(super) const HASH_ZIPLIST: u8 = 13;
+    pub(super) const LIST_QUICKLIST: u8 = 14;
+    pub(super) const HASH_LISTPACK: u8 = 16;
+    pub(super) const ZSET_LISTPACK: u8 = 17;
+    pub(super) const LIST_QUICKLIST_2: u8 = 18;
+
+    /// A node of a list that is one element.
+    pub(super) const NODE_PLAIN: u64 = 1;
+    /// A node of a list that is a listpack.
+    pub(super) const NODE_PACKED: u64 = 2;
+
+    pub(super) const ENCODED_INT8: u8 = 0xc0;
+    pub(super) const ENCODED_INT16: u8 = 0xc1;
+    pub(super) const ENCODED_INT32: u8 = 0xc2;
+    pub(super) const ENCODED_LZF: u8 = 0xc3;
+}
 
 /// A payload that cannot be restored. The text is what RESTORE answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,21 +73,17 @@ impl fmt::Display for BadPayload {
 impl std::error::Error for BadPayload {}
 
 /// The payload of a value; `compress` is `rdbcompression`.
-pub fn dump(value: &Value, compress: bool) -> Vec<u8> {
-    let mut out = Vec::new();
-    match value {
-        Value::Str(s) => {
-            out.push(TYPE_STRING);
-            write_str(&mut out, s, compress);
-        }
-    }
+pub fn dump(value: &Value, compress: bool, packing: &Packing) -> Vec<u8> {
+    let mut output = write::Output { bytes: Vec::new(), compress, packing };
+    output.value(value);
+    let mut out = output.bytes;
     out.extend_from_slice(&RDB_VERSION.to_le_bytes());
     let crc = crc64(0, &out);
     out.extend_from_slice(&crc.to_le_bytes());
     out
 }
 
-/// Whether a payload is whole and of a version that is known. A checksum of 0 stands for none.
+/// Whether a payload is whole and of a version that is known.
 pub fn verify(payload: &[u8]) -> Result<&[u8], BadPayload> {
     let Some((body, crc)) = payload.split_last_chunk::<8>() else {
         return Err(BadPayload::VersionOrChecksum);
@@ -75,134 +93,36 @@ pub fn verify(payload: &[u8]) -> Result<&[u8], BadPayload> {
     };
     debug_assert_eq!(payload.len() - value.len(), FOOTER);
     let crc = u64::from_le_bytes(*crc);
-    if u16::from_le_bytes(*version) > RDB_VERSION || crc != 0 && crc64(0, body) != crc {
+    if u16::from_le_bytes(*version) > RDB_VERSION || crc64(0, body) != crc {
         return Err(BadPayload::VersionOrChecksum);
     }
     Ok(value)
 }
 
-/// The value of a payload.
-pub fn restore(payload: &[u8]) -> Result<Value, BadPayload> {
-    let body = verify(payload)?;
-    let mut reader = Reader { rest: body };
-    match reader.byte() {
-        Some(TYPE_STRING) => reader.string().map(|s| Value::string(&s)).ok_or(BadPayload::Format),
-        _ => Err(BadPayload::Format),
-    }
-}
-
-fn write_str(out: &mut Vec<u8>, s: &Str, compress: bool) {
-    let bytes = s.bytes();
-    // Canonical decimal numbers of at most 11 characters are tried as integers.
-    if bytes.len() <= 11
-        && let Some(n) = parse_i64(&bytes)
-        && let Ok(n) = i32::try_from(n)
-    {
-        if let Ok(n) = i8::try_from(n) {
-            out.extend_from_slice(&[ENCODED_INT8, n as u8]);
-        } else if let Ok(n) = i16::try_from(n) {
-            out.push(ENCODED_INT16);
-            out.extend_from_slice(&n.to_le_bytes());
-        } else {
-            out.push(ENCODED_INT32);
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        return;
-    }
-    if compress
-        && bytes.len() > MIN_COMPRESSED
-        && let Some(packed) = lzf::compress(&bytes)
-    {
-        out.push(ENCODED_LZF);
-        write_len(out, packed.len());
-        write_len(out, bytes.len());
-        out.extend_from_slice(&packed);
-        return;
-    }
-    write_len(out, bytes.len());
-    out.extend_from_slice(&bytes);
-}
-
-/// A length in 6, 14, 32 or 64 bits (rdb.c `rdbSaveLen`).
-fn write_len(out: &mut Vec<u8>, len: usize) {
-    if len < 1 << 6 {
-        out.push(len as u8);
-    } else if len < 1 << 14 {
-        out.extend_from_slice(&[0x40 | (len >> 8) as u8, len as u8]);
-    } else if let Ok(len) = u32::try_from(len) {
-        out.push(0x80);
-        out.extend_from_slice(&len.to_be_bytes());
-    } else {
-        out.push(0x81);
-        out.extend_from_slice(&(len as u64).to_be_bytes());
-    }
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-enum Length {
-    Plain(u64),
-    Encoded(u8),
-}
-
-impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[b]| b)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*head)
-    }
-
-    fn bytes(&mut self, len: u64) -> Option<&'a [u8]> {
-        let (head, rest) = self.rest.split_at_checked(usize::try_from(len).ok()?)?;
-        self.rest = rest;
-        Some(head)
-    }
-
-    fn length(&mut self) -> Option<Length> {
-        let first = self.byte()?;
-        Some(match first >> 6 {
-            0 => Length::Plain(u64::from(first & 0x3f)),
-            1 => Length::Plain(u64::from(first & 0x3f) << 8 | u64::from(self.byte()?)),
-            2 if first == 0x80 => Length::Plain(u64::from(u32::from_be_bytes(self.array()?))),
-            2 if first == 0x81 => Length::Plain(u64::from_be_bytes(self.array()?)),
-            2 => return None,
-            _ => Length::Encoded(first),
-        })
-    }
-
-    fn plain_length(&mut self) -> Option<u64> {
-        match self.length()? {
-            Length::Plain(n) => Some(n),
-            Length::Encoded(_) => None,
-        }
-    }
-
-    fn string(&mut self) -> Option<Vec<u8>> {
-        let number = |n: i64| n.to_string().into_bytes();
-        Some(match self.length()? {
-            Length::Plain(len) => self.bytes(len)?.to_vec(),
-            Length::Encoded(ENCODED_INT8) => number(i64::from(i8::from_le_bytes(self.array()?))),
-            Length::Encoded(ENCODED_INT16) => number(i64::from(i16::from_le_bytes(self.array()?))),
-            Length::Encoded(ENCODED_INT32) => number(i64::from(i32::from_le_bytes(self.array()?))),
-            Length::Encoded(ENCODED_LZF) => {
-                let packed = self.plain_length()?;
-                let len = self.plain_length().filter(|&len| len <= MAX_STRING)?;
-                lzf::decompress(self.bytes(packed)?, len as usize)?
-            }
-            Length::Encoded(_) => return None,
-        })
-    }
+/// The value of a payload, in the form that `packing` gives it.
+pub fn restore(payload: &[u8], packing: &Packing) -> Result<Value, BadPayload> {
+    read::Reader::new(verify(payload)?, packing).value().ok_or(BadPayload::Format)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyspace::{End, Hash, List, Set, Typed, Zset};
+
+    fn restore(payload: &[u8]) -> Result<Value, BadPayload> {
+        super::restore(payload, &Packing::default())
+    }
+
+    fn dump(value: &Value, compress: bool) -> Vec<u8> {
+        super::dump(value, compress, &Packing::default())
+    }
+
+    /// A payload with its checksum.
+    fn sealed(body: &[u8]) -> Vec<u8> {
+        let all = [body, &RDB_VERSION.to_le_bytes()].concat();
+        let crc = crc64(0, &all);
+        [all, crc.to_le_bytes().to_vec()].concat()
+    }
 
     fn hex(text: &str) -> Vec<u8> {
         text.as_bytes()
@@ -218,7 +138,7 @@ mod tests {
             let value = Value::string(value.as_bytes());
             assert_eq!(restore(&hex(payload)), Ok(value.clone()));
             // Where Redis compresses, other references into the past may be chosen here.
-            if hex(payload)[1] != ENCODED_LZF {
+            if hex(payload)[1] != kind::ENCODED_LZF {
                 assert_eq!(dump(&value, true), hex(payload));
             }
         }
@@ -278,7 +198,7 @@ mod tests {
     #[test]
     fn versions_up_to_that_of_redis_7_0() {
         for version in 1..=12u16 {
-            let mut payload = vec![TYPE_STRING, 1, b'a'];
+            let mut payload = vec![kind::STRING, 1, b'a'];
             payload.extend_from_slice(&version.to_le_bytes());
             let crc = crc64(0, &payload);
             payload.extend_from_slice(&crc.to_le_bytes());
@@ -289,19 +209,16 @@ mod tests {
     #[test]
     fn lengths_that_lie() {
         for body in [
-            &[TYPE_STRING][..],
-            &[TYPE_STRING, 5, b'a'],
-            &[TYPE_STRING, 0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-            &[TYPE_STRING, 0xc3, 1, 0x80, 0xff, 0xff, 0xff, 0xff, 0],
-            &[TYPE_STRING, 0xc3, 0xc0, 1, 1],
-            &[TYPE_STRING, 0xc4, 1],
-            &[TYPE_STRING, 0x82, 1],
+            &[kind::STRING][..],
+            &[kind::STRING, 5, b'a'],
+            &[kind::STRING, 0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[kind::STRING, 0xc3, 1, 0x80, 0xff, 0xff, 0xff, 0xff, 0],
+            &[kind::STRING, 0xc3, 0xc0, 1, 1],
+            &[kind::STRING, 0xc4, 1],
+            &[kind::STRING, 0x82, 1],
             &[99, 1, b'a'],
         ] {
-            let mut payload = body.to_vec();
-            payload.extend_from_slice(&RDB_VERSION.to_le_bytes());
-            payload.extend_from_slice(&[0; 8]);
-            assert_eq!(restore(&payload), Err(BadPayload::Format), "{body:?}");
+            assert_eq!(restore(&sealed(body)), Err(BadPayload::Format), "{body:?}");
         }
     }
 
@@ -311,11 +228,54 @@ mod tests {
             restore(&dump(&value, compress)) == Ok(value)
         }
 
-        fn any_payload_is_read_or_refused(body: Vec<u8>) -> bool {
-            let mut payload = [&[TYPE_STRING][..], &body].concat();
-            payload.extend_from_slice(&RDB_VERSION.to_le_bytes());
-            payload.extend_from_slice(&[0; 8]);
-            restore(&payload).is_ok_and(|v| v.type_name() == "string") || restore(&payload).is_err()
+        fn collections_are_restored(members: Vec<(Vec<u8>, i16, f32)>, many: bool, compress: bool) -> bool {
+            let packing = Packing::default();
+            let (mut hash, mut list) = (Hash::default(), List::default());
+            let (mut set, mut ints, mut zset) = (Set::default(), Set::default(), Zset::default());
+            for i in 0..if many { 600 } else { 5 } {
+                for (bytes, n, score) in &members {
+                    let member = [bytes, &i.to_string().into_bytes()[..]].concat();
+                    let score = if score.is_nan() { 0.5 } else { f64::from(*score) + f64::from(i) };
+                    hash.set(&member, &n.to_string().into_bytes(), &packing);
+                    list.push(End::Left, member.as_slice());
+                    set.add(&member, &packing);
+                    ints.add(n.to_string().as_bytes(), &packing);
+                    zset.insert(&member, score, &packing);
+                }
+            }
+            let all = [hash.into_value(), list.into_value(), set.into_value(), ints.into_value(), zset.into_value()];
+            members.is_empty() || all.iter().all(|value| {
+                let there = restore(&dump(value, compress));
+                there.as_ref().map(|there| there.encoding()) == Ok(value.encoding()) && there.as_ref() == Ok(value)
+            })
+        }
+
+        /// Damaged, but with the right checksum: it is read as something or refused, never more than that.
+        fn damaged_values_are_read_or_refused(members: Vec<(String, i32)>, damage: Vec<(usize, u8)>) -> bool {
+            let packing = Packing::default();
+            let (mut hash, mut list, mut set, mut zset) =
+                (Hash::default(), List::default(), Set::default(), Zset::default());
+            for (name, n) in &members {
+                hash.set(name.as_bytes(), n.to_string().as_bytes(), &packing);
+                list.push(End::Left, name.as_bytes());
+                set.add(n.to_string().as_bytes(), &packing);
+                zset.insert(name.as_bytes(), f64::from(*n) / 8.0, &packing);
+            }
+            [hash.into_value(), list.into_value(), set.into_value(), zset.into_value()].iter().all(|value| {
+                let mut payload = dump(value, false);
+                payload.truncate(payload.len() - FOOTER);
+                let len = payload.len();
+                damage.iter().for_each(|(at, byte)| payload[at % len] = *byte);
+                restore(&sealed(&payload)).map_or_else(|e| e == BadPayload::Format, |v| !v.encoding().is_empty())
+            })
+        }
+
+        fn any_payload_is_read_or_refused(kind: u8, body: Vec<u8>, wrap: bool) -> bool {
+            // What is wrapped into a string of the right length gets past the first check.
+            let len = [body.len() as u8 & 0x3f];
+            let body = if wrap { [&len[..], &body].concat() } else { body };
+            let payload = sealed(&[&[kind % 20][..], &body].concat());
+            restore(&payload).map_or_else(|e| e == BadPayload::Format, |value| !value.encoding().is_empty())
         }
     }
 }

@@ -3,17 +3,34 @@
 //! It has no globals and no clock: the time (Unix, in milliseconds) is handed in. Several single-threaded
 //! workers could each own the maps of their slots.
 
+mod dict;
 mod glob;
+mod hash;
+mod list;
+mod random;
+mod rank_list;
+mod set;
 mod slot_map;
+mod usage;
 mod value;
+mod watch;
+mod zset;
 
 use ahash::RandomState;
 use slotproof_model::{SLOTS, Slot, SlotSet, key_slot};
 
+pub use dict::Dict;
 pub use glob::glob_match;
-pub use value::{Str, Value};
+pub use hash::Hash;
+pub use list::{End, List};
+pub use random::{random, random_below};
+pub use set::Set;
+pub use usage::{Pick, Usage};
+pub use value::{Packing, Str, Typed, Value, WrongType};
+pub use zset::Zset;
 
 use slot_map::{Entry, SlotMap};
+use watch::Watched;
 
 /// What a write does to the expiry that a key may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +42,9 @@ pub enum Expiry {
     /// At this Unix time in milliseconds.
     At(i64),
 }
+
+/// What a key takes beside its name and its value, in bytes.
+pub const ENTRY_SIZE: usize = size_of::<Entry>() + 8;
 
 /// All keys of one database.
 #[derive(Debug)]
@@ -41,6 +61,12 @@ pub struct Keyspace {
     hasher: RandomState,
     /// The slot where the next active expiry cycle goes on.
     cycle_slot: usize,
+    /// How the use of keys is noted.
+    usage: Usage,
+    /// Keys that clients watch.
+    watched: Watched,
+    /// How many changes there have been.
+    changes: u64,
 }
 
 impl Default for Keyspace {
@@ -61,6 +87,9 @@ impl Keyspace {
             expired: 0,
             hasher: RandomState::new(),
             cycle_slot: 0,
+            usage: Usage::default(),
+            watched: Watched::default(),
+            changes: 0,
         }
     }
 
@@ -121,11 +150,33 @@ impl Keyspace {
 
     /// The value of a key. A key whose time has come is dropped.
     pub fn get(&mut self, key: &[u8], now: i64) -> Option<&Value> {
-        self.get_mut(key, now).map(|v| &*v)
+        let (slot, at) = self.live(key, now)?;
+        self.slots[slot.index()].entry(at).map(|e| &e.value)
     }
 
-    /// The value of a key, to be changed in place. A key whose time has come is dropped.
+    /// The value of a key, to be changed in place: whoever watches the key is told. A key whose time has come is dropped.
     pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Value> {
+        let (slot, at) = self.live(key, now)?;
+        self.changed(key);
+        self.slots[slot.index()].entry_mut(at).map(|e| &mut e.value)
+    }
+
+    /// The same as [`Keyspace::get`] where this is no use of the key.
+    pub fn look(&mut self, key: &[u8], now: i64) -> Option<&Value> {
+        let (slot, at) = self.met(key, now)?;
+        self.slots[slot.index()].entry(at).map(|e| &e.value)
+    }
+
+    /// The place of a key, noted as used. A key whose time has come is dropped.
+    fn live(&mut self, key: &[u8], now: i64) -> Option<(Slot, u32)> {
+        let (slot, at) = self.met(key, now)?;
+        let entry = self.slots[slot.index()].entry_mut(at)?;
+        entry.used = self.usage.used(entry.used, now);
+        Some((slot, at))
+    }
+
+    /// The place of a key. A key whose time has come is dropped.
+    fn met(&mut self, key: &[u8], now: i64) -> Option<(Slot, u32)> {
         let slot = key_slot(key);
         let hash = self.hasher.hash_one(key);
         let at = self.slots.get(slot.index())?.find(hash, key)?;
@@ -134,13 +185,29 @@ impl Keyspace {
             self.expired += 1;
             return None;
         }
-        self.slots[slot.index()].entry_mut(at).map(|e| &mut e.value)
+        Some((slot, at))
+    }
+
+    /// A key is changed: it counts, and breaks the transactions of those who watch it.
+    fn changed(&mut self, key: &[u8]) {
+        self.changes += 1;
+        self.watched.changed(key);
+    }
+
+    /// The value of a key that should be of type `T`. A key whose time has come is dropped.
+    pub fn typed<T: Typed>(&mut self, key: &[u8], now: i64) -> Result<Option<&T>, WrongType> {
+        self.get(key, now).map(|value| T::of(value).ok_or(WrongType)).transpose()
+    }
+
+    /// The same, to be changed in place; whoever calls this is about to change it.
+    pub fn typed_mut<T: Typed>(&mut self, key: &[u8], now: i64) -> Result<Option<&mut T>, WrongType> {
+        self.get_mut(key, now).map(|value| T::of_mut(value).ok_or(WrongType)).transpose()
     }
 
     /// When a key expires: `None` if it is missing, `Some(None)` if never.
     pub fn expiry(&mut self, key: &[u8], now: i64) -> Option<Option<i64>> {
-        self.get(key, now)?;
-        self.entry(key).map(|e| e.expiry())
+        let (slot, at) = self.met(key, now)?;
+        self.slots[slot.index()].entry(at).map(|e| e.expiry())
     }
 
     /// Gives an existing key another expiry, or none. A time in the past is kept as it is; whoever wants the
@@ -154,6 +221,7 @@ impl Keyspace {
             let before = map.volatile_len();
             map.set_expiry(at, expiry);
             self.count_volatile(slot, before);
+            self.changed(key);
         }
     }
 
@@ -172,18 +240,24 @@ impl Keyspace {
             self.expired += 1;
             found = None;
         }
+        self.changed(key);
         let map = &mut self.slots[slot.index()];
         let volatile_before = map.volatile_len();
+        let usage = self.usage;
         let at = match found {
             Some(at) => {
                 if let Some(entry) = map.entry_mut(at) {
                     entry.value = value;
+                    entry.used = usage.used(entry.used, now);
                 }
                 at
             }
             None => {
                 let hasher = &self.hasher;
                 let at = map.insert(hash, key, value, |key| hasher.hash_one(key));
+                if let Some(entry) = map.entry_mut(at) {
+                    entry.used = usage.new_key(now);
+                }
                 self.len += 1;
                 self.occupied.insert(slot);
                 at
@@ -202,11 +276,13 @@ impl Keyspace {
         let slot = key_slot(key);
         let hash = self.hasher.hash_one(key);
         let at = self.slots.get(slot.index())?.find(hash, key)?;
+        let due = self.slots[slot.index()].entry(at)?.is_due(now);
         let entry = self.remove_at(slot, hash, at)?;
-        if entry.is_due(now) {
+        if due {
             self.expired += 1;
             return None;
         }
+        self.changes += 1;
         Some(entry.value)
     }
 
@@ -215,6 +291,7 @@ impl Keyspace {
         let Some(map) = self.slots.get_mut(slot.index()) else { return 0 };
         let dropped = std::mem::take(map);
         self.len -= dropped.len();
+        self.changes += dropped.len() as u64;
         self.expires -= dropped.volatile_len();
         self.occupied.remove(slot);
         self.volatile.remove(slot);
@@ -223,8 +300,9 @@ impl Keyspace {
 
     /// Drops everything.
     pub fn clear(&mut self) {
-        let (expired, hasher) = (self.expired, self.hasher.clone());
-        *self = Self { expired, hasher, ..Self::new() };
+        let (expired, hasher, usage) = (self.expired, self.hasher.clone(), self.usage);
+        let (watched, changes) = (std::mem::take(&mut self.watched), self.changes + self.len as u64);
+        *self = Self { expired, hasher, usage, watched, changes, ..Self::new() };
     }
 
     /// Every key and value, slot by slot, whether its time has come or not.

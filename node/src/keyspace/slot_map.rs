@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub(super) value: Value,
     /// Unix time in milliseconds; `NEVER` if none.
     expiry: i64,
+    /// When or how often it was used: see [`super::usage`].
+    pub(super) used: u32,
     newer: u32,
     older: u32,
 }
@@ -106,7 +108,7 @@ impl SlotMap {
         value: Value,
         rehash: impl Fn(&[u8]) -> u64,
     ) -> u32 {
-        let entry = Entry { key: key.into(), value, expiry: NEVER, newer: NONE, older: self.newest };
+        let entry = Entry { key: key.into(), value, expiry: NEVER, used: 0, newer: NONE, older: self.newest };
         let at = match self.places.get(self.free as usize) {
             Some(&Place::Free(next)) => {
                 let at = std::mem::replace(&mut self.free, next);
@@ -175,6 +177,11 @@ impl SlotMap {
     /// An entry whose time has come.
     pub(super) fn due(&self, now: i64) -> Option<u32> {
         self.volatile.first().filter(|(when, _)| *when < now).map(|&(_, at)| at)
+    }
+
+    /// The entry that expires next.
+    pub(super) fn next_to_expire(&self) -> Option<&Entry> {
+        self.volatile.first().and_then(|&(_, at)| self.entry(at))
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Entry> {

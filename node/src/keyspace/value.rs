@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::hash::Hash;
+use super::list::List;
+use super::set::Set;
+use super::zset::Zset;
 use crate::resp::parse_i64;
 
 /// The longest string that Redis stores beside its header, as `embstr`, in bytes.
@@ -12,7 +16,84 @@ const EMBEDDED: usize = 44;
 pub enum Value {
     /// A string.
     Str(Str),
+    /// Fields with values.
+    Hash(Box<Hash>),
+    /// Elements in order.
+    List(Box<List>),
+    /// Members without order.
+    Set(Box<Set>),
+    /// Members with scores.
+    Zset(Box<Zset>),
 }
+
+/// Up to where collections keep their compact forms, and how long the nodes of a dumped list may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Packing {
+    /// Fields of a hash (`hash-max-listpack-entries`).
+    pub hash_entries: usize,
+    /// The length of a hash's fields and values in bytes (`hash-max-listpack-value`).
+    pub hash_value: usize,
+    /// Members of a set of numbers (`set-max-intset-entries`).
+    pub set_ints: usize,
+    /// Members of a sorted set (`zset-max-listpack-entries`).
+    pub zset_entries: usize,
+    /// The length of a sorted set's members in bytes (`zset-max-listpack-value`).
+    pub zset_value: usize,
+    /// Elements of a node of a list, or a size class if negative (`list-max-listpack-size`).
+    pub list_size: i64,
+}
+
+/// As in Redis 7.0.
+impl Default for Packing {
+    fn default() -> Self {
+        Self {
+            hash_entries: 512,
+            hash_value: 64,
+            set_ints: 512,
+            zset_entries: 128,
+            zset_value: 64,
+            list_size: -2,
+        }
+    }
+}
+
+/// A key holds a value of another type than the command wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongType;
+
+/// A type of values, for commands that want just that.
+pub trait Typed: Default {
+    /// The value, if it is of this type.
+    fn of(value: &Value) -> Option<&Self>;
+    /// The value to be changed, if it is of this type.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+    /// As a value.
+    fn into_value(self) -> Value;
+}
+
+macro_rules! typed {
+    ($type:ident, $value:pat => $inner:expr, $make:expr) => {
+        impl Typed for $type {
+            fn of(value: &Value) -> Option<&Self> {
+                if let $value = value { Some($inner) } else { None }
+            }
+
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                if let $value = value { Some($inner) } else { None }
+            }
+
+            fn into_value(self) -> Value {
+                $make(self)
+            }
+        }
+    };
+}
+
+typed!(Str, Value::Str(v) => v, Value::Str);
+typed!(Hash, Value::Hash(v) => v, |v| Value::Hash(Box::new(v)));
+typed!(List, Value::List(v) => v, |v| Value::List(Box::new(v)));
+typed!(Set, Value::Set(v) => v, |v| Value::Set(Box::new(v)));
+typed!(Zset, Value::Zset(v) => v, |v| Value::Zset(Box::new(v)));
 
 /// A string in one of the forms that OBJECT ENCODING tells apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +116,10 @@ impl Value {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Str(_) => "string",
+            Self::Hash(_) => "hash",
+            Self::List(_) => "list",
+            Self::Set(_) => "set",
+            Self::Zset(_) => "zset",
         }
     }
 
@@ -44,7 +129,20 @@ impl Value {
             Self::Str(Str::Int(_)) => "int",
             Self::Str(Str::Fixed(b)) if b.len() <= EMBEDDED => "embstr",
             Self::Str(_) => "raw",
+            Self::Hash(h) if h.is_packed() => "listpack",
+            Self::Hash(_) => "hashtable",
+            Self::List(_) => "quicklist",
+            Self::Set(s) if matches!(**s, Set::Ints(..)) => "intset",
+            Self::Set(_) => "hashtable",
+            Self::Zset(z) if z.is_packed() => "listpack",
+            Self::Zset(_) => "skiplist",
         }
+    }
+}
+
+impl Default for Str {
+    fn default() -> Self {
+        Self::Fixed(Box::default())
     }
 }
 

@@ -17,11 +17,18 @@ pub enum Protocol {
 pub struct Reply {
     buf: Vec<u8>,
     sent: usize,
+    /// The code of the last error that was written (`ERR`, `WRONGTYPE`, ...), until somebody takes it.
+    failure: Option<Box<str>>,
     /// How maps, sets, nulls, doubles and verbatim strings are written.
     pub protocol: Protocol,
 }
 
 impl Reply {
+    /// An empty one.
+    pub fn new(protocol: Protocol) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+
     /// What waits to be sent.
     pub fn pending(&self) -> &[u8] {
         &self.buf[self.sent..]
@@ -48,6 +55,16 @@ impl Reply {
         self.buf
     }
 
+    /// The memory that the buffer takes, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.buf.capacity()
+    }
+
+    /// The code of the last error that was written since this was asked.
+    pub fn take_failure(&mut self) -> Option<Box<str>> {
+        self.failure.take()
+    }
+
     /// A mark to return to with [`Reply::truncate`].
     pub fn mark(&self) -> usize {
         self.buf.len()
@@ -61,6 +78,13 @@ impl Reply {
     /// What has been written since `mark`.
     pub fn since(&self, mark: usize) -> &[u8] {
         &self.buf[mark.min(self.buf.len())..]
+    }
+
+    /// A status line of bytes, which hold no line end.
+    pub fn status_bytes(&mut self, line: &[u8]) {
+        self.raw(b"+");
+        self.raw(line);
+        self.raw(b"\r\n");
     }
 
     /// Bytes that are a reply already.
@@ -87,6 +111,10 @@ impl Reply {
         if !text.starts_with(b"-") {
             self.raw(b"-ERR ");
         }
+        let code = text
+            .strip_prefix(b"-")
+            .map_or(&b"ERR"[..], |rest| rest.split(|b| b.is_ascii_whitespace()).next().unwrap_or(rest));
+        self.failure = Some(String::from_utf8_lossy(code).into());
         self.buf.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
         self.raw(b"\r\n");
     }
@@ -171,11 +199,7 @@ impl Reply {
 
     /// A floating point number; in RESP2 a bulk string.
     pub fn double(&mut self, value: f64) {
-        let text = if value.is_infinite() {
-            String::from(if value > 0.0 { "inf" } else { "-inf" })
-        } else {
-            format!("{value}")
-        };
+        let text = super::double_text(value);
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {

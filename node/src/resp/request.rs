@@ -68,6 +68,12 @@ impl<'a> Args<'a> {
         Args { bytes: self.bytes, ranges: self.ranges.get(first..).unwrap_or(&[]) }
     }
 
+    /// At most `count` of them from `first` on.
+    pub fn slice(&self, first: usize, count: usize) -> Args<'a> {
+        let from = self.from(first);
+        Args { bytes: self.bytes, ranges: &from.ranges[..count.min(from.ranges.len())] }
+    }
+
     /// All, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
@@ -327,6 +333,24 @@ pub(crate) fn split_quoted(line: &[u8]) -> Option<Vec<Vec<u8>>> {
         }
         words.push(word);
     }
+}
+
+/// Adds text in double quotes, with what is not printable as escapes (sds.c `sdscatrepr`).
+pub(crate) fn quote(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for &b in text {
+        match b {
+            b'\\' | b'"' => out.extend([b'\\', b]),
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            b'\t' => out.extend(b"\\t"),
+            0x07 => out.extend(b"\\a"),
+            0x08 => out.extend(b"\\b"),
+            b' '..=b'~' => out.push(b),
+            _ => out.extend(format!("\\x{b:02x}").bytes()),
+        }
+    }
+    out.push(b'"');
 }
 
 fn double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {

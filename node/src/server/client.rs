@@ -1,5 +1,6 @@
 //! What the server knows of a client.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
@@ -39,8 +40,59 @@ pub struct Transaction {
     pub doomed: bool,
     /// One of its commands writes.
     pub writes: bool,
+    /// One of its commands is refused where memory is short.
+    pub needs_memory: bool,
     /// The memory that the queue takes, in bytes.
     pub size: usize,
+}
+
+/// A key that a client watches.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// In which database.
+    pub db: usize,
+    /// Which key.
+    pub key: Box<[u8]>,
+    /// Its version when that began.
+    pub version: u64,
+    /// Whether it existed then.
+    pub existed: bool,
+}
+
+/// Why a client waits, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Why.
+    pub why: Waiting,
+    /// Unix time in milliseconds; none to wait for ever.
+    pub until_ms: Option<i64>,
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The end of CLIENT PAUSE: the request runs then.
+    Pause,
+    /// Replicas, in WAIT; how many have acknowledged.
+    Replicas(i64),
+}
+
+/// What a client has subscribed to.
+#[derive(Clone, Debug, Default)]
+pub struct Subscriptions {
+    /// Channels.
+    pub channels: BTreeSet<Box<[u8]>>,
+    /// Patterns of channels.
+    pub patterns: BTreeSet<Box<[u8]>>,
+    /// Shard channels.
+    pub shard: BTreeSet<Box<[u8]>>,
+}
+
+impl Subscriptions {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.patterns.is_empty() && self.shard.is_empty()
+    }
 }
 
 /// A connected client.
@@ -62,6 +114,18 @@ pub struct Client {
     pub authenticated: bool,
     /// Present between MULTI and EXEC.
     pub multi: Option<Transaction>,
+    /// A transaction of it is running.
+    pub in_exec: bool,
+    /// Keys that EXEC asks for.
+    pub watching: Vec<Watch>,
+    /// What it has subscribed to.
+    pub subscriptions: Subscriptions,
+    /// It said MONITOR.
+    pub monitor: bool,
+    /// Present while it waits.
+    pub blocked: Option<Blocked>,
+    /// Since when its output has been above the soft limit, Unix time in milliseconds.
+    pub soft_limit_since: Option<i64>,
     /// It said ASKING just before.
     pub asking: bool,
     /// It said READONLY.
@@ -80,6 +144,8 @@ pub struct Client {
     pub last_command: &'static str,
     /// Bytes that it sent and that are not executed yet.
     pub queued_input: usize,
+    /// Room that its input buffer has beside them, in bytes.
+    pub input_room: usize,
     /// Rung when somebody else has changed `close` or written to `reply`.
     pub wake: Rc<Notify>,
 }
@@ -96,6 +162,12 @@ impl Client {
             db: 0,
             authenticated,
             multi: None,
+            in_exec: false,
+            watching: Vec::new(),
+            subscriptions: Subscriptions::default(),
+            monitor: false,
+            blocked: None,
+            soft_limit_since: None,
             asking: false,
             readonly: false,
             reply_mode: ReplyMode::On,
@@ -105,8 +177,15 @@ impl Client {
             active_ms: now_ms,
             last_command: "",
             queued_input: 0,
+            input_room: 0,
             wake: Rc::new(Notify::new()),
         }
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let queue = self.multi.as_ref().map_or(0, |m| m.size);
+        size_of::<Self>() + self.queued_input + self.input_room + self.reply.capacity() + queue
     }
 
     /// Ends the connection at once.
@@ -115,13 +194,19 @@ impl Client {
         self.wake.notify_one();
     }
 
-    /// As it was when it connected (RESET).
+    /// Whether it may only change its subscriptions.
+    pub fn in_subscriber_mode(&self) -> bool {
+        self.reply.protocol == Protocol::Resp2 && !self.subscriptions.is_empty()
+    }
+
+    /// As it was when it connected (RESET), but for what the server knows of it: subscriptions and watched keys.
     pub fn reset(&mut self, authenticated: bool) {
         self.name.clear();
         self.reply.protocol = Protocol::Resp2;
         self.db = 0;
         self.authenticated = authenticated;
         self.multi = None;
+        self.monitor = false;
         self.asking = false;
         self.readonly = false;
         self.reply_mode = ReplyMode::On;
@@ -130,29 +215,23 @@ impl Client {
 
     /// Its line in CLIENT LIST (networking.c `catClientInfoString`), without the line end.
     pub fn describe(&self, now_ms: i64) -> String {
-        let mut flags = String::new();
-        if self.multi.is_some() {
-            flags.push('x');
-        }
-        if self.multi.as_ref().is_some_and(|m| m.doomed) {
-            flags.push('d');
-        }
-        if self.close == Close::AfterReply {
-            flags.push('c');
-        }
-        if self.readonly {
-            flags.push('r');
-        }
-        if self.no_evict {
-            flags.push('e');
-        }
+        let marks = [
+            ('O', self.monitor),
+            ('P', !self.subscriptions.is_empty()),
+            ('x', self.multi.is_some()),
+            ('b', self.blocked.is_some()),
+            ('c', self.close == Close::AfterReply),
+            ('r', self.readonly),
+            ('e', self.no_evict),
+        ];
+        let mut flags: String = marks.iter().filter(|(_, on)| *on).map(|(mark, _)| mark).collect();
         if flags.is_empty() {
             flags.push('N');
         }
         let output = self.reply.pending().len();
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} \
-             qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl={output} oll=0 omem=0 tot-mem={} events=r \
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
+             qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={output} oll=0 omem=0 tot-mem={} events=r{} \
              cmd={} user=default redir=-1 resp={}",
             self.id,
             self.peer,
@@ -161,10 +240,17 @@ impl Client {
             (now_ms - self.created_ms) / 1000,
             (now_ms - self.active_ms) / 1000,
             self.db,
+            self.subscriptions.channels.len(),
+            self.subscriptions.patterns.len(),
+            self.subscriptions.shard.len(),
             self.multi.as_ref().map_or(-1, |m| m.queue.len() as i64),
             self.queued_input,
+            self.input_room,
             self.multi.as_ref().map_or(0, |m| m.size),
-            size_of::<Self>() + self.queued_input + output,
+            self.reply.capacity(),
+            self.reply.capacity(),
+            self.memory(),
+            if output > 0 { "w" } else { "" },
             if self.last_command.is_empty() { "NULL" } else { self.last_command },
             match self.reply.protocol {
                 Protocol::Resp2 => 2,

@@ -5,11 +5,12 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Client, Close, Shared};
+use super::{Blocked, Client, Close, Server, Shared, Waiting};
 use crate::commands::dispatch;
 use crate::resp::{Limits, Parser};
 
@@ -34,9 +35,12 @@ pub(super) async fn serve(shared: Shared, stream: TcpStream, client: Rc<RefCell<
         client,
         input: Input::default(),
         parser: Parser::default(),
+        postponed: None,
     };
     connection.run().await;
-    shared.borrow_mut().clients.remove(&id);
+    let mut server = shared.borrow_mut();
+    server.forget(&mut connection.client.borrow_mut());
+    server.clients.remove(&id);
 }
 
 struct Connection {
@@ -45,6 +49,8 @@ struct Connection {
     client: Rc<RefCell<Client>>,
     input: Input,
     parser: Parser,
+    /// The length of a request that is read, and waits to be run.
+    postponed: Option<usize>,
 }
 
 /// Bytes that are read and not executed yet: `data[start..end]`.
@@ -60,14 +66,30 @@ enum Event {
     Ended,
 }
 
+/// Whether a client that waited goes on: what it waited for has come, or its time is over.
+fn unblock(server: &mut Server, client: &mut Client, blocked: Blocked) -> bool {
+    let over = blocked.until_ms.is_some_and(|until| until <= server.now_ms);
+    match blocked.why {
+        Waiting::Pause if over || server.paused().is_none() => {}
+        Waiting::Replicas(acknowledged) if over => client.reply.int(acknowledged),
+        Waiting::Pause | Waiting::Replicas(_) => return false,
+    }
+    client.blocked = None;
+    true
+}
+
 impl Connection {
     async fn run(&mut self) {
         let wake = Rc::clone(&self.client.borrow().wake);
         loop {
-            self.execute();
+            let patience = self.execute();
             let mut woken = pin!(wake.notified());
+            let mut timer = pin!(tokio::time::sleep(patience.unwrap_or_default()));
             let event = poll_fn(|cx| {
                 if woken.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Event::Progress);
+                }
+                if patience.is_some() && timer.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Event::Progress);
                 }
                 self.poll(cx)
@@ -78,24 +100,40 @@ impl Connection {
         }
     }
 
-    /// Runs what has been read, while there is room for replies.
-    fn execute(&mut self) {
-        if self.input.start == self.input.end {
-            return;
+    /// Runs what has been read, while there is room for replies. For a client that waits it gives how long at most.
+    fn execute(&mut self) -> Option<Duration> {
+        if self.input.start == self.input.end && self.client.borrow().blocked.is_none() {
+            return None;
         }
         let mut server = self.shared.borrow_mut();
         let mut client = self.client.borrow_mut();
         server.tick();
+        client.queued_input = self.input.end - self.input.start;
+        client.input_room = self.input.data.len() - client.queued_input;
         let mut limits = Limits { max_bulk: server.limits.max_bulk, unauthenticated: false };
-        while client.close == Close::Open && client.reply.pending().len() < OUTPUT_LIMIT && !server.stopping {
+        loop {
+            if client.close != Close::Open || server.stopping || client.reply.pending().len() >= OUTPUT_LIMIT
+            {
+                break;
+            }
+            if let Some(blocked) = client.blocked
+                && !unblock(&mut server, &mut client, blocked)
+            {
+                break;
+            }
             limits.unauthenticated = !client.authenticated;
             let bytes = &self.input.data[self.input.start..self.input.end];
-            match self.parser.parse(bytes, &limits) {
+            let complete = match self.postponed.take() {
+                Some(len) => Ok(Some(len)),
+                None => self.parser.parse(bytes, &limits),
+            };
+            match complete {
                 Ok(None) => break,
                 Ok(Some(len)) => {
                     let args = self.parser.args(bytes);
-                    if !args.is_empty() {
-                        dispatch(&mut server, &mut client, args);
+                    if !args.is_empty() && !dispatch(&mut server, &mut client, args) {
+                        self.postponed = Some(len);
+                        continue;
                     }
                     self.parser.next();
                     self.input.start += len;
@@ -109,14 +147,20 @@ impl Connection {
         client.active_ms = server.now_ms;
         self.input.settle();
         client.queued_input = self.input.end - self.input.start;
+        client.input_room = self.input.data.len() - client.queued_input;
+        server.stats.most_input = server.stats.most_input.max(client.queued_input);
         if client.queued_input + self.parser.memory() > server.limits.query_buffer {
             let line = format!(
                 "Closing client that reached max query buffer length: {}",
                 client.describe(server.now_ms)
             );
             server.log.warning(&line);
+            server.stats.query_limit_disconnections += 1;
             client.close = Close::Now;
         }
+        server.check_output(&mut client);
+        let until = client.blocked?.until_ms?;
+        Some(Duration::from_millis(u64::try_from(until - server.now_ms).unwrap_or(0)))
     }
 
     /// Sends and reads as far as it goes without waiting.
@@ -139,7 +183,9 @@ impl Connection {
         }
         let unsent = client.reply.pending().len();
         if sent > 0 {
-            self.shared.borrow_mut().stats.output_bytes += sent as u64;
+            let stats = &mut self.shared.borrow_mut().stats;
+            stats.output_bytes += sent as u64;
+            stats.writes += 1;
         }
         if client.close == Close::AfterReply {
             return if unsent == 0 { Poll::Ready(Event::Ended) } else { Poll::Pending };
@@ -159,7 +205,9 @@ impl Connection {
         match polled {
             Poll::Ready(Ok(())) if n > 0 => {
                 self.input.end += n;
-                self.shared.borrow_mut().stats.input_bytes += n as u64;
+                let stats = &mut self.shared.borrow_mut().stats;
+                stats.input_bytes += n as u64;
+                stats.reads += 1;
                 Poll::Ready(Event::Progress)
             }
             Poll::Ready(_) => Poll::Ready(Event::Ended),

@@ -3,27 +3,38 @@
 
 mod client;
 mod connection;
+mod evict;
+mod limits;
 mod listen;
 mod log;
+mod pubsub;
 mod run;
+mod stats;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use slotproof_model::{RouteTable, Slot};
 use tokio::sync::Notify;
 
+use crate::commands::Renamed;
 use crate::commands::migrate::SocketCache;
 use crate::config::Config;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, Packing};
 use crate::resp::Args;
 
-pub use client::{Client, Close, ReplyMode, Transaction};
+pub use client::{Blocked, Client, Close, ReplyMode, Subscriptions, Transaction, Waiting, Watch};
+pub use limits::Pause;
 pub use listen::{bind_listener, bind_names};
 pub use log::{Level, Log};
+pub use pubsub::{PubSub, Topic};
 pub use run::{StartCluster, run_with};
+pub use stats::{CommandStats, Latency, Rates, Slow, SlowLog, Stats, Times};
+
+use evict::Policy;
+use limits::OutputLimit;
 
 /// The server as tasks share it. Everything runs on one thread.
 pub type Shared = Rc<RefCell<Server>>;
@@ -40,12 +51,32 @@ pub struct Server {
     pub clients: BTreeMap<u64, Rc<RefCell<Client>>>,
     /// Counters for INFO.
     pub stats: Stats,
+    /// Subscriptions.
+    pub pubsub: PubSub,
+    /// Commands that took long.
+    pub slowlog: SlowLog,
+    /// How fast counters grow.
+    pub rates: Rates,
+    /// Spikes that the latency monitor has noted.
+    pub latency: Latency,
+    /// CLIENT PAUSE, while it is in force.
+    pub pause: Option<Pause>,
+    /// Clients that said MONITOR.
+    pub monitors: usize,
+    /// Whether keys expire although nobody meets them (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: bool,
+    /// Commands that bear another name or none (`rename-command`).
+    pub renamed: Renamed,
     /// Where keys are served: published by the cluster each time it changes, absent without cluster support.
     pub routes: Option<Rc<RouteTable>>,
     /// The cluster, absent without cluster support.
     pub cluster: Option<Box<dyn ClusterHook>>,
     /// 40 random hexadecimal digits, new at each start.
     pub run_id: String,
+    /// 40 hexadecimal digits that name the data set.
+    pub replication_id: String,
+    /// The memory in use before the first key came, in bytes.
+    pub baseline: usize,
     /// When the server started.
     pub started: Instant,
     /// The port that clients connect to.
@@ -59,6 +90,12 @@ pub struct Server {
     /// Rung when `stopping` is set.
     pub stop: Rc<Notify>,
     pub(crate) limits: CachedLimits,
+    /// Where clients are listened for.
+    listening: Vec<run::Listening>,
+    /// This server, for tasks that it starts.
+    this: Weak<RefCell<Server>>,
+    /// Shard channels whose subscription by the client whose command is running has ended.
+    ended_shards: Vec<Box<[u8]>>,
     next_client: u64,
 }
 
@@ -77,6 +114,16 @@ pub trait ClusterHook {
         None
     }
 
+    /// A client has published a message, for subscribers on other nodes.
+    fn publish(&mut self, server: &mut Server, sharded: bool, channel: &[u8], message: &[u8]) {
+        let _ = (server, sharded, channel, message);
+    }
+
+    /// How many connections of the bus there are.
+    fn connections(&self) -> usize {
+        0
+    }
+
     /// MIGRATE deleted keys of a slot that the target took.
     fn keys_migrated(&mut self, slot: Slot, keys: u64) {
         let _ = (slot, keys);
@@ -92,32 +139,23 @@ pub trait ClusterHook {
 }
 
 /// Directives that are looked at too often to be parsed each time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CachedLimits {
     pub(crate) max_bulk: i64,
     pub(crate) query_buffer: usize,
     pub(crate) password: bool,
-}
-
-/// Counters for INFO.
-#[derive(Clone, Debug, Default)]
-pub struct Stats {
-    /// Connections accepted.
-    pub connections: u64,
-    /// Connections refused by `maxclients` or protected mode.
-    pub rejected: u64,
-    /// Commands run.
-    pub commands: u64,
-    /// Bytes read from clients.
-    pub input_bytes: u64,
-    /// Bytes sent to clients.
-    pub output_bytes: u64,
-    /// Keys that a reading command found.
-    pub hits: u64,
-    /// Keys that a reading command did not find.
-    pub misses: u64,
-    /// Error replies of commands.
-    pub errors: u64,
+    /// `maxmemory`; the greatest number where there is no limit.
+    pub(crate) max_memory: usize,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) samples: usize,
+    /// Of normal clients, and of those with subscriptions.
+    pub(crate) output: [OutputLimit; 2],
+    /// Commands that take so many microseconds are slow; the greatest number for none.
+    pub(crate) slow_micros: u64,
+    /// Commands that take so many milliseconds are spikes; 0 for none.
+    pub(crate) spike_ms: u64,
+    pub(crate) track_times: bool,
+    pub(crate) packing: Packing,
 }
 
 impl Server {
@@ -133,13 +171,26 @@ impl Server {
             routes: None,
             cluster: None,
             run_id: random_hex(),
+            replication_id: random_hex(),
+            baseline: crate::memory::used(),
             started: Instant::now(),
             port: u16::try_from(config.int("port")).unwrap_or(0),
             log,
             sockets: SocketCache::default(),
+            pubsub: PubSub::default(),
+            slowlog: SlowLog::default(),
+            latency: Latency::default(),
+            rates: Rates::default(),
+            pause: None,
+            monitors: 0,
+            active_expire: true,
+            renamed: Renamed::default(),
+            listening: Vec::new(),
+            this: Weak::new(),
+            ended_shards: Vec::new(),
             stopping: false,
             stop: Rc::new(Notify::new()),
-            limits: CachedLimits { max_bulk: 0, query_buffer: 0, password: false },
+            limits: CachedLimits::default(),
             next_client: 1,
             config,
         };
@@ -170,7 +221,33 @@ impl Server {
             max_bulk: self.config.int("proto-max-bulk-len"),
             query_buffer: size("client-query-buffer-limit"),
             password: !self.config.bytes("requirepass").is_empty(),
+            max_memory: match size("maxmemory") {
+                0 => usize::MAX,
+                limit => limit,
+            },
+            policy: Policy::named(self.config.bytes("maxmemory-policy")),
+            samples: size("maxmemory-samples"),
+            output: OutputLimit::parse(self.config.bytes("client-output-buffer-limit")),
+            slow_micros: u64::try_from(self.config.int("slowlog-log-slower-than")).unwrap_or(u64::MAX),
+            spike_ms: u64::try_from(self.config.int("latency-monitor-threshold")).unwrap_or(0),
+            track_times: self.config.yes("latency-tracking"),
+            packing: Packing {
+                hash_entries: size("hash-max-listpack-entries"),
+                hash_value: size("hash-max-listpack-value"),
+                set_ints: size("set-max-intset-entries"),
+                zset_entries: size("zset-max-listpack-entries"),
+                zset_value: size("zset-max-listpack-value"),
+                list_size: self.config.int("list-max-listpack-size"),
+            },
         };
+        let usage = evict::usage(
+            self.config.bytes("maxmemory-policy"),
+            self.config.int("lfu-log-factor"),
+            self.config.int("lfu-decay-time"),
+        );
+        self.dbs.iter_mut().for_each(|db| db.set_usage(usage));
+        let most = size("slowlog-max-len");
+        self.slowlog.entries.truncate(most);
     }
 
     /// Whether the server is a cluster node.
@@ -197,6 +274,16 @@ impl Server {
         Some(result)
     }
 
+    /// Notes a spike, if what begun then took so long.
+    pub(crate) fn spike(&mut self, event: &'static str, begun: Instant) {
+        if self.limits.spike_ms > 0 {
+            let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if ms >= self.limits.spike_ms {
+                self.latency.add(event, self.now_ms / 1000, ms);
+            }
+        }
+    }
+
     /// Makes a client known and gives it its id.
     pub(crate) fn register(&mut self, peer: String, local: String) -> Rc<RefCell<Client>> {
         let id = self.next_client;
@@ -215,16 +302,28 @@ impl Server {
         self.tick();
         let now = self.now_ms;
         let mut left = EXPIRED_PER_CALL;
-        for db in &mut self.dbs {
-            left -= db.expire_cycle(now, left);
+        if self.active_expire && self.paused().is_none() {
+            let begun = Instant::now();
+            for db in &mut self.dbs {
+                left -= db.expire_cycle(now, left);
+            }
+            self.spike("expire-cycle", begun);
         }
+        let stats = &self.stats;
+        self.rates.sample([stats.commands, stats.input_bytes, stats.output_bytes], now);
+        self.stats.peak_memory = self.stats.peak_memory.max(crate::memory::used());
         let timeout = self.config.int("timeout");
-        if timeout > 0 {
-            for client in self.clients.values() {
-                let mut client = client.borrow_mut();
-                if now - client.active_ms > timeout.saturating_mul(1000) {
-                    client.kill();
-                }
+        let clients: Vec<_> = self.clients.values().cloned().collect();
+        for client in clients {
+            let mut client = client.borrow_mut();
+            let idle = now - client.active_ms > timeout.saturating_mul(1000);
+            // Who waits, or listens, is not idle.
+            if timeout > 0 && idle && client.blocked.is_none() && client.subscriptions.is_empty() {
+                self.log.line(Level::Verbose, "Closing idle client");
+                client.kill();
+            }
+            if !client.reply.pending().is_empty() {
+                self.check_output(&mut client);
             }
         }
         self.sockets.drop_idle();

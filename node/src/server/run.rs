@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
 use super::connection::serve;
 use super::{Level, Log, Server, Shared, bind_listener, bind_names};
@@ -119,7 +119,7 @@ async fn run_server(mut config: Config, log: Rc<Log>, start_cluster: StartCluste
     {
         let _ = config.set(directive, &[dir.as_os_str().as_encoded_bytes()]);
     }
-    let listeners = listen(&config, &log)?;
+    let listeners = listen(&config, &log, &[])?;
     let pidfile = write_pidfile(&config, &log);
     let supervised = matches!(config.bytes("supervised"), b"systemd" | b"auto");
     let port = config.int("port");
@@ -128,13 +128,22 @@ async fn run_server(mut config: Config, log: Rc<Log>, start_cluster: StartCluste
     log.notice(&format!("Slotproof {} PID: {}", env!("CARGO_PKG_VERSION"), std::process::id()));
 
     let cluster = config.yes("cluster-enabled");
-    let shared: Shared = Rc::new(RefCell::new(Server::new(config, Rc::clone(&log))));
+    let renames = std::mem::take(&mut config.renames);
+    let mut server = Server::new(config, Rc::clone(&log));
+    for (old, new) in renames {
+        server.renamed.rename(&old, &new).map_err(|e| {
+            StartError(format!("Bad directive 'rename-command {}': {e}", String::from_utf8_lossy(&old)))
+        })?;
+    }
+    let shared: Shared = Rc::new(RefCell::new(server));
     log.notice("Server initialized");
     if cluster {
         start_cluster(&shared)?;
     }
-    for listener in listeners {
-        spawn_local(accept(Rc::clone(&shared), listener));
+    {
+        let mut server = shared.borrow_mut();
+        server.this = Rc::downgrade(&shared);
+        listeners.into_iter().for_each(|(address, listener)| server.listen_on(address, listener));
     }
     spawn_local(cron(Rc::clone(&shared)));
     log.notice("Ready to accept connections");
@@ -159,8 +168,44 @@ async fn run_server(mut config: Config, log: Rc<Log>, start_cluster: StartCluste
     Ok(())
 }
 
-/// Listens on every address of `bind`; port 0 means on none.
-fn listen(config: &Config, log: &Log) -> Result<Vec<TcpListener>, StartError> {
+/// A socket on which clients are listened for, by its name in `bind` and its port.
+pub(super) struct Listening {
+    address: (String, u16),
+    task: AbortHandle,
+}
+
+impl Server {
+    fn listen_on(&mut self, address: (String, u16), listener: TcpListener) {
+        let Some(shared) = self.this.upgrade() else { return };
+        let task = spawn_local(accept(shared, listener)).abort_handle();
+        self.listening.push(Listening { address, task });
+    }
+
+    /// Listens where `bind` and `port` say now. What was listened on already stays; if something new cannot be had, nothing changes.
+    pub(crate) fn relisten(&mut self) -> Result<(), StartError> {
+        let known: Vec<(String, u16)> = self.listening.iter().map(|l| l.address.clone()).collect();
+        let port = u16::try_from(self.config.int("port")).unwrap_or(0);
+        let new = listen(&self.config, &self.log, &known)?;
+        let bind = self.config.text("bind").into_owned();
+        let names: Vec<&str> = bind_names(&bind).into_iter().map(|(name, _)| name).collect();
+        self.listening.retain(|l| {
+            let stays = port != 0 && l.address.1 == port && names.contains(&l.address.0.as_str());
+            if !stays {
+                l.task.abort();
+            }
+            stays
+        });
+        new.into_iter().for_each(|(address, listener)| self.listen_on(address, listener));
+        self.port = port;
+        Ok(())
+    }
+}
+
+/// A listening socket and its place.
+type Bound = ((String, u16), TcpListener);
+
+/// Listens on every address of `bind` but those that are `known`; port 0 means on none.
+fn listen(config: &Config, log: &Log, known: &[(String, u16)]) -> Result<Vec<Bound>, StartError> {
     let port = u16::try_from(config.int("port")).unwrap_or(0);
     if port == 0 {
         log.warning("Port 0: no clients are served.");
@@ -168,10 +213,15 @@ fn listen(config: &Config, log: &Log) -> Result<Vec<TcpListener>, StartError> {
     }
     let backlog = i32::try_from(config.int("tcp-backlog")).unwrap_or(511);
     let bind = config.text("bind");
-    let mut listeners = Vec::new();
+    let (mut listeners, mut kept) = (Vec::new(), 0);
     for (name, optional) in bind_names(&bind) {
+        let address = (name.to_owned(), port);
+        if known.contains(&address) {
+            kept += 1;
+            continue;
+        }
         match bind_listener(name, port, backlog) {
-            Ok(listener) => listeners.push(listener),
+            Ok(listener) => listeners.push((address, listener)),
             Err(e) => {
                 let text = format!("Could not create server TCP listening socket {name}:{port}: {e}");
                 let unavailable =
@@ -184,7 +234,7 @@ fn listen(config: &Config, log: &Log) -> Result<Vec<TcpListener>, StartError> {
             }
         }
     }
-    if listeners.is_empty() {
+    if listeners.is_empty() && kept == 0 {
         return Err(StartError(format!("Failed listening on port {port} (bind {bind}), aborting.")));
     }
     Ok(listeners)
@@ -246,10 +296,11 @@ fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
 }
 
 async fn cron(shared: Shared) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    /// `hz` above this makes no difference.
+    const MOST_HZ: i64 = 500;
     loop {
-        ticks.tick().await;
+        let hz = shared.borrow().config.int("hz").clamp(1, MOST_HZ);
+        tokio::time::sleep(Duration::from_millis(1000 / hz.unsigned_abs())).await;
         shared.borrow_mut().cron();
     }
 }

@@ -45,7 +45,7 @@ impl TestServer {
         Self::spawn(command, port)
     }
 
-    fn spawn(mut command: Command, port: u16) -> Self {
+    pub fn spawn(mut command: Command, port: u16) -> Self {
         let dir = TempDir::new().expect("a directory");
         let mut child =
             command.current_dir(dir.path()).stdout(Stdio::piped()).spawn().expect("the server starts");

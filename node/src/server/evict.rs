@@ -1,0 +1,67 @@
+//! `maxmemory`: keys that go when memory is short (evict.c `performEvictions`).
+
+use super::Server;
+use crate::keyspace::{Pick, Usage};
+use crate::memory;
+
+/// Which keys may go, and which of them first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pick: Pick,
+    volatile: bool,
+}
+
+impl Policy {
+    /// From the value of `maxmemory-policy`; nothing for `noeviction`.
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        let (pick, volatile) = match name {
+            b"volatile-lru" | b"volatile-lfu" => (Pick::Unused, true),
+            b"volatile-random" => (Pick::Random, true),
+            b"volatile-ttl" => (Pick::SoonestExpiry, true),
+            b"allkeys-lru" | b"allkeys-lfu" => (Pick::Unused, false),
+            b"allkeys-random" => (Pick::Random, false),
+            _ => return None,
+        };
+        Some(Self { pick, volatile })
+    }
+}
+
+/// How the use of keys is noted under a policy.
+pub(crate) fn usage(policy: &[u8], log_factor: i64, decay_minutes: i64) -> Usage {
+    let number = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    match policy.ends_with(b"lfu") {
+        true => Usage::Frequent { log_factor: number(log_factor), decay_minutes: number(decay_minutes) },
+        false => Usage::Recent,
+    }
+}
+
+impl Server {
+    /// Whether there is room for more; keys are dropped until there is, if the policy allows it.
+    pub(crate) fn make_room(&mut self) -> bool {
+        /// Keys dropped for one command at most: if that is not enough, it runs, and the next one drops more.
+        const AT_ONCE: usize = 1000;
+        let limit = self.limits.max_memory;
+        if memory::used() <= limit {
+            return true;
+        }
+        let Some(policy) = self.limits.policy else { return false };
+        let (now, samples) = (self.now_ms, self.limits.samples);
+        for _ in 0..AT_ONCE {
+            let mut best: Option<(u64, usize, Vec<u8>)> = None;
+            for (i, db) in self.dbs.iter().enumerate() {
+                if let Some((merit, key)) = db.evictable(policy.pick, policy.volatile, samples, now)
+                    && best.as_ref().is_none_or(|(most, ..)| merit > *most)
+                {
+                    best = Some((merit, i, key));
+                }
+            }
+            let Some((_, db, key)) = best else { return false };
+            self.dbs[db].remove(&key, now);
+            self.stats.evicted += 1;
+            if memory::used() <= limit {
+                return true;
+            }
+        }
+        true
+    }
+}

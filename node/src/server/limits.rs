@@ -1,0 +1,85 @@
+//! What a client may leave unread (`client-output-buffer-limit`), and CLIENT PAUSE.
+
+use super::{Client, Close, Server};
+use crate::resp::parse_i64;
+
+/// The limits of a class of clients; 0 is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OutputLimit {
+    hard: usize,
+    soft: usize,
+    soft_ms: i64,
+}
+
+/// A client may leave so much unread before it has authenticated itself, in bytes (CVE-2025-21605).
+const UNAUTHENTICATED: usize = 1024;
+
+impl OutputLimit {
+    /// The limits of normal clients and of those with subscriptions, from the directive's value.
+    pub(crate) fn parse(value: &[u8]) -> [Self; 2] {
+        let words: Vec<&[u8]> = value.split(|&b| b == b' ').collect();
+        let number = |word: &[u8]| parse_i64(word).unwrap_or(0).max(0);
+        let of = |class: &[u8]| {
+            let four = words.chunks_exact(4).find(|four| four[0] == class);
+            four.map_or(Self::default(), |four| Self {
+                hard: number(four[1]) as usize,
+                soft: number(four[2]) as usize,
+                soft_ms: number(four[3]).saturating_mul(1000),
+            })
+        };
+        [of(b"normal"), of(b"pubsub")]
+    }
+}
+
+/// CLIENT PAUSE is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Until this Unix time in milliseconds.
+    pub until_ms: i64,
+    /// All commands wait, not only those that write.
+    pub all: bool,
+}
+
+impl Server {
+    /// Closes a client that leaves more unread than it may.
+    pub(crate) fn check_output(&mut self, client: &mut Client) {
+        let waiting = client.reply.pending().len();
+        self.stats.most_output = self.stats.most_output.max(waiting);
+        let limit = self.limits.output[usize::from(!client.subscriptions.is_empty())];
+        let soft = limit.soft > 0 && waiting > limit.soft;
+        let since = if soft { Some(*client.soft_limit_since.get_or_insert(self.now_ms)) } else { None };
+        client.soft_limit_since = since;
+        let over = limit.hard > 0 && waiting > limit.hard
+            || since.is_some_and(|since| self.now_ms - since > limit.soft_ms)
+            || !client.authenticated && waiting > UNAUTHENTICATED;
+        if over && client.close != Close::Now {
+            self.stats.output_limit_disconnections += 1;
+            let line = format!(
+                "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                client.describe(self.now_ms)
+            );
+            self.log.warning(&line);
+            client.kill();
+        }
+    }
+
+    /// The pause that is in force.
+    pub(crate) fn paused(&mut self) -> Option<Pause> {
+        let pause = self.pause?;
+        if pause.until_ms <= self.now_ms {
+            self.end_pause();
+            return None;
+        }
+        Some(pause)
+    }
+
+    /// Ends a pause: what waited for that goes on.
+    pub(crate) fn end_pause(&mut self) {
+        self.pause = None;
+        for client in self.clients.values() {
+            if let Ok(client) = client.try_borrow() {
+                client.wake.notify_one();
+            }
+        }
+    }
+}

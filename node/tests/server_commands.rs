@@ -1,0 +1,290 @@
+//! What the server does beside keeping strings: publishing, watching, pausing, slow commands, eviction, the configuration file.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{TestClient, TestServer};
+
+fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A number of INFO.
+fn info(client: &mut TestClient, name: &str) -> i64 {
+    let text = client.run("INFO everything");
+    let at = text.split_once(&format!("\\n{name}:")).unwrap_or_else(|| panic!("{name} in {text}")).1;
+    at.split('\\').next().and_then(|n| n.parse().ok()).expect("a number")
+}
+
+fn check(client: &mut TestClient, script: &[(&str, &str)]) {
+    for (line, want) in script {
+        assert_eq!(client.run(line), *want, "{line}");
+    }
+}
+
+#[test]
+fn messages_reach_subscribers_of_both_protocols() {
+    let server = TestServer::start(&[]);
+    let (mut old, mut new, mut sender) = (server.client(), server.client(), server.client());
+    assert_eq!(old.run("SUBSCRIBE news"), "[\"subscribe\", \"news\", :1]");
+    assert_eq!(old.run("PSUBSCRIBE n*"), "[\"psubscribe\", \"n*\", :2]");
+    new.run("HELLO 3");
+    assert_eq!(new.run("SUBSCRIBE news"), "[\"subscribe\", \"news\", :1]");
+    assert_eq!(sender.run("PUBLISH news hello"), ":3");
+    assert_eq!(old.reply(), "[\"message\", \"news\", \"hello\"]");
+    assert_eq!(old.reply(), "[\"pmessage\", \"n*\", \"news\", \"hello\"]");
+    assert_eq!(new.reply(), "[\"message\", \"news\", \"hello\"]");
+    assert!(old.run("GET k").starts_with("-ERR Can't execute 'get': only (P|S)SUBSCRIBE"));
+    assert_eq!(old.run("PING x"), "[\"pong\", \"x\"]");
+    assert_eq!(new.run("GET k"), "(nil)", "RESP3 has no such mode");
+    assert_eq!(sender.run("PUBSUB NUMSUB news old"), "[\"news\", :2, \"old\", :0]");
+    assert_eq!(old.run("RESET"), "+RESET");
+    assert_eq!(old.run("GET k"), "(nil)");
+    drop(new);
+    wait_for("the subscriber is forgotten", || sender.run("PUBSUB CHANNELS") == "[]");
+}
+
+#[test]
+fn messages_cross_the_bus_and_shard_channels_belong_to_slots() {
+    let ((a, _), (b, bus)) = (TestServer::start_node(&[]), TestServer::start_node(&[]));
+    let (mut one, mut two) = (a.client(), b.client());
+    assert_eq!(one.run("CLUSTER ADDSLOTSRANGE 0 8191"), "+OK");
+    assert_eq!(two.run("CLUSTER ADDSLOTSRANGE 8192 16383"), "+OK");
+    assert_eq!(two.run("CLUSTER SET-CONFIG-EPOCH 2"), "+OK");
+    assert_eq!(one.run(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", b.port)), "+OK");
+    for client in [&mut one, &mut two] {
+        wait_for("both see all", || client.run("CLUSTER INFO").contains("cluster_state:ok"));
+    }
+    let mut listener = b.client();
+    listener.run("SUBSCRIBE news");
+    wait_for("a message crosses the bus", || {
+        assert_eq!(one.run("PUBLISH news hello"), ":0", "only the own subscribers count");
+        two.run("CLUSTER INFO").contains("cluster_stats_messages_publish_received")
+    });
+    assert_eq!(listener.reply(), "[\"message\", \"news\", \"hello\"]");
+
+    // `foo` is in slot 12182, `bar` in 5061.
+    assert_eq!(one.run("SPUBLISH foo x"), format!("-MOVED 12182 127.0.0.1:{}", b.port));
+    assert_eq!(one.run("SSUBSCRIBE foo"), format!("-MOVED 12182 127.0.0.1:{}", b.port));
+    assert_eq!(one.run("SSUBSCRIBE bar foo"), "-CROSSSLOT Keys in request don't hash to the same slot");
+    let mut shard = b.client();
+    assert_eq!(shard.run("SSUBSCRIBE foo"), "[\"ssubscribe\", \"foo\", :1]");
+    assert_eq!(two.run("SPUBLISH foo x"), ":1");
+    assert_eq!(shard.reply(), "[\"smessage\", \"foo\", \"x\"]");
+    assert_eq!(two.run("PUBSUB SHARDNUMSUB foo"), "[\"foo\", :1]");
+    // The slot leaves.
+    let id = one.run("CLUSTER MYID").replace('"', "");
+    assert_eq!(two.run(&format!("CLUSTER SETSLOT 12182 NODE {id}")), "+OK");
+    assert_eq!(shard.reply(), "[\"sunsubscribe\", \"foo\", :0]");
+    assert_eq!(two.run("PUBSUB SHARDCHANNELS"), "[]");
+}
+
+#[test]
+fn a_watched_key_that_changes_stops_the_transaction() {
+    let server = TestServer::start(&[]);
+    let (mut c, mut other) = (server.client(), server.client());
+    let changes = [
+        "SET k x",
+        "INCR n",
+        "EXPIRE k 100",
+        "DEL k",
+        "RENAME n k",
+        "FLUSHALL",
+        "SET missing x",
+        "SWAPDB 0 1",
+    ];
+    for change in changes {
+        check(&mut other, &[("FLUSHALL", "+OK"), ("MSET k 1 n 1", "+OK")]);
+        check(&mut c, &[("WATCH k n missing", "+OK"), ("MULTI", "+OK"), ("PING", "+QUEUED")]);
+        other.run(change);
+        assert_eq!(c.run("EXEC"), "(nil)", "{change}");
+        check(&mut c, &[("MULTI", "+OK"), ("PING", "+QUEUED"), ("EXEC", "[+PONG]")]);
+    }
+    for harmless in ["GET k", "SET other x", "TTL k", "TYPE k", "SET k x NX"] {
+        check(&mut other, &[("FLUSHALL", "+OK"), ("MSET k 1 n 1", "+OK")]);
+        check(&mut c, &[("WATCH k n missing", "+OK"), ("MULTI", "+OK"), ("PING", "+QUEUED")]);
+        other.run(harmless);
+        assert_eq!(c.run("EXEC"), "[+PONG]", "{harmless}");
+    }
+    check(&mut c, &[("SET k 1 PX 1", "+OK"), ("WATCH k", "+OK"), ("UNWATCH", "+OK")]);
+}
+
+#[test]
+fn a_pause_lets_writers_wait() {
+    let server = TestServer::start(&[]);
+    let (mut admin, mut writer, mut reader) = (server.client(), server.client(), server.client());
+    assert_eq!(admin.run("CLIENT PAUSE 60000 WRITE"), "+OK");
+    writer.send(&[b"SET", b"k", b"v"]);
+    wait_for("the writer waits", || info(&mut admin, "blocked_clients") == 1);
+    assert_eq!(reader.run("GET k"), "(nil)");
+    assert_eq!(admin.run("CLIENT UNPAUSE"), "+OK");
+    assert_eq!(writer.reply(), "+OK");
+    assert_eq!(reader.run("GET k"), "\"v\"");
+    assert_eq!(admin.run("CLIENT PAUSE 20 ALL"), "+OK");
+    assert_eq!(reader.run("GET k"), "\"v\"", "after a while");
+    writer.send(&[b"WAIT", b"1", b"0"]);
+    wait_for("the writer waits", || info(&mut admin, "blocked_clients") == 1);
+    let id = admin.run("CLIENT LIST");
+    let line = id.split("\\n").find(|l| l.contains("cmd=wait")).expect("the writer");
+    let id = line.split("id=").nth(1).and_then(|l| l.split(' ').next()).expect("its id").to_owned();
+    assert_eq!(admin.run(&format!("CLIENT UNBLOCK {id} ERROR")), ":1");
+    assert_eq!(writer.reply(), "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    assert_eq!(writer.run("WAIT 1 10"), ":0");
+}
+
+#[test]
+fn what_took_long_is_noted_without_secrets() {
+    let server = TestServer::start(&["--slowlog-log-slower-than", "0", "--latency-monitor-threshold", "1"]);
+    let mut c = server.client();
+    c.run("CONFIG SET requirepass secret");
+    c.run("AUTH secret");
+    let long = "x".repeat(300);
+    c.run(&format!("SET k {long}"));
+    let log = c.run("SLOWLOG GET 128");
+    assert!(!log.contains("secret") && log.contains("(redacted)"), "{log}");
+    assert!(log.contains("... (172 more bytes)"), "{log}");
+    assert_eq!(c.run("SLOWLOG RESET"), "+OK");
+    assert!(c.run("INFO commandstats").contains("cmdstat_config|set:calls=1,"));
+    assert!(c.run("INFO latencystats").contains("latency_percentiles_usec_set:p50="));
+    assert!(c.run("LATENCY HISTOGRAM set").starts_with("[\"set\", [\"calls\", :1, \"histogram_usec\", ["));
+    c.run("INCR k");
+    c.run("NOSUCH");
+    assert!(c.run("INFO errorstats").contains("errorstat_ERR:count=2"));
+}
+
+#[test]
+fn memory_is_bounded_and_keys_go_by_the_policy() {
+    let server = TestServer::start(&[]);
+    let mut c = server.client();
+    let value = "x".repeat(10_000);
+    let used = info(&mut c, "used_memory");
+    c.run(&format!("SET big {}", "x".repeat(1_000_000)));
+    let size: i64 = c.run("MEMORY USAGE big")[1..].parse().expect("a size");
+    assert!((1_000_000..1_001_000).contains(&size), "{size}");
+    let grown = info(&mut c, "used_memory") - used;
+    assert!((1_000_000..3_500_000).contains(&grown), "a million bytes, and a map for each slot: {grown}");
+    c.run("DEL big");
+    let limit = info(&mut c, "used_memory") + 2_000_000;
+    c.run(&format!("CONFIG SET maxmemory {limit}"));
+    let mut refused = 0;
+    for i in 0..400 {
+        refused += i32::from(c.run(&format!("SET key:{i} {value}")).starts_with("-OOM command not allowed"));
+    }
+    assert!(refused > 100, "{refused}");
+    assert_eq!(c.run("DEL key:0"), ":1", "what takes no memory runs");
+    for policy in
+        ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-ttl", "volatile-lru", "volatile-random"]
+    {
+        c.run("FLUSHALL");
+        assert_eq!(c.run(&format!("CONFIG SET maxmemory-policy {policy}")), "+OK");
+        c.run("CONFIG RESETSTAT");
+        for i in 0..400 {
+            assert_eq!(c.run(&format!("SET key:{i} {value} EX {}", 1000 + i)), "+OK", "{policy}");
+        }
+        assert!(info(&mut c, "evicted_keys") > 100, "{policy}");
+        assert!(info(&mut c, "used_memory") < limit + 100_000, "{policy}");
+        if policy == "volatile-ttl" {
+            assert_eq!(c.run("EXISTS key:0 key:399"), ":1", "the first to expire is gone");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_what_it_subscribed_to_is_closed() {
+    let limit = "pubsub 1mb 0 0";
+    let mut server = TestServer::start(&["--client-output-buffer-limit", limit]);
+    let (mut deaf, mut sender) = (server.client(), server.client());
+    deaf.run("SUBSCRIBE news");
+    let message = "x".repeat(100_000);
+    wait_for("it is closed", || sender.run(&format!("PUBLISH news {message}")) == ":0");
+    assert_eq!(info(&mut sender, "client_output_buffer_limit_disconnections"), 1);
+    server.wait_for("overcoming of output buffer limits");
+    assert!(info(&mut sender, "used_memory") < 20_000_000);
+}
+
+#[test]
+fn the_configuration_file_is_rewritten() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("redis.conf");
+    let port = support::free_port();
+    std::fs::write(
+        &path,
+        format!("# mine\nport {port}\nhz 20\nrename-command FLUSHALL \"\"\nrename-command GET fetch\n"),
+    )
+    .expect("written");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_slotproof-node"));
+    command.arg(&path);
+    let server = TestServer::spawn(command, port);
+    let mut c = server.client();
+    check(
+        &mut c,
+        &[
+            ("FLUSHALL", "-ERR unknown command 'FLUSHALL', with args beginning with: "),
+            ("GET k", "-ERR unknown command 'GET', with args beginning with: 'k' "),
+            ("FETCH k", "(nil)"),
+            ("CONFIG SET hz 30 maxmemory 100mb", "+OK"),
+            ("CONFIG REWRITE", "+OK"),
+        ],
+    );
+    let text = std::fs::read_to_string(&path).expect("read");
+    assert!(
+        text.starts_with(&format!("# mine\nport {port}\nhz 30\nrename-command FLUSHALL \"\"\n")),
+        "{text}"
+    );
+    assert!(text.contains("\nmaxmemory 104857600\n"), "{text}");
+    let other = support::free_port();
+    assert_eq!(c.run(&format!("CONFIG SET port {other}")), "+OK");
+    assert_eq!(TestClient::connect(other).run("PING"), "+PONG");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    let refused = c.run(&format!("CONFIG SET bind 127.0.0.1 port {port}"));
+    assert!(refused.contains("argument 'port') - Unable to listen on this port."), "{refused}");
+    assert_eq!(TestClient::connect(other).run("PING"), "+PONG", "it still listens where it did");
+}
+
+#[test]
+fn two_nodes_do_not_share_a_file() {
+    let (node, _) = TestServer::start_node(&[]);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_slotproof-node"))
+        .current_dir(node.dir.path())
+        .args(["--port", &support::free_port().to_string(), "--cluster-enabled", "yes"])
+        .args(["--cluster-port", &support::free_port().to_string()])
+        .output()
+        .expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("nodes.conf") && text.contains("another process uses it"), "{text}");
+}
+
+#[test]
+fn lengths_of_any_size_are_refused_and_others_served() {
+    let server = TestServer::start(&[]);
+    let mut other = server.client();
+    let requests: [&[u8]; 5] = [
+        b"*1\r\n$99999999999\r\n",
+        b"*99999999999\r\n",
+        b"*-99999999999999999999\r\n",
+        b"*2\r\n$3\r\nGET\r\n$-5\r\n",
+        b"*1\r\n$18446744073709551615\r\n",
+    ];
+    for request in requests {
+        let mut c = server.client();
+        c.send_raw(request);
+        assert!(c.reply().starts_with("-ERR Protocol error: invalid"), "{request:?}");
+        assert!(c.is_closed());
+    }
+    let mut half = server.client();
+    half.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\nabc");
+    assert_eq!(other.run("PING"), "+PONG");
+    assert!(info(&mut other, "used_memory") < 10_000_000, "nothing is reserved on the word of a length");
+    for line in
+        ["SETRANGE k 536870911 xx", "SETBIT k 4294967296 1", "BITFIELD k SET u8 #536870912 1", "LCS k"]
+    {
+        assert!(other.run(line).starts_with("-ERR"), "{line}");
+    }
+}
