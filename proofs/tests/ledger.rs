@@ -68,6 +68,7 @@ ledger! {
     migration_migrating_first: ("migration-migrating-first", 1, 117_190, 22, ""),
     migration_two_targets: ("migration-two-targets", 0, 1_121_320, 36, "L1 17, L2 11, L5 2, S10 13, S6 12, S7 13, S8 16"),
     migration_two_operators: ("migration-two-operators", 0, 3_179_954, 33, "L1 18, L2 8, L5 8, S10 10, S6 13, S8 15"),
+    migration_to_and_fro: ("migration-to-and-fro", 0, 55_876, 46, "L1 33, L2 33, S10 27, S6 33, S9 26"),
     migration_stuck: ("migration-stuck", 1, 2_987, 17, "L2 9, L5 9"),
     migration_stolen: ("migration-stolen", 0, 382, 12, "S10 3, S6 4"),
     migration_stolen_crash: ("migration-stolen-crash", 0, 376, 13, "L5 7, S10 3, S6 4"),

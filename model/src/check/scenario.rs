@@ -569,6 +569,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("migration-migrating-first"),
     built_in!("migration-two-targets"),
     built_in!("migration-two-operators"),
+    built_in!("migration-to-and-fro"),
     built_in!("migration-stuck"),
     built_in!("migration-stolen"),
     built_in!("migration-stolen-crash"),
