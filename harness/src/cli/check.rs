@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use slotproof::check::{Checked, check};
+use slotproof_model::check::language;
 use slotproof_model::check::scenario::{BUILT_IN, Scenario, ScenarioError};
 
 use super::out;
@@ -20,6 +21,9 @@ pub(crate) struct Check {
     /// Explore each at its further bounds too, which takes long and needs gigabytes.
     #[arg(long)]
     all: bool,
+    /// Explain a key of the language of scenarios; `all` lists them.
+    #[arg(long, value_name = "KEY")]
+    explain: Option<String>,
     /// Run them under these rules.
     #[arg(long, value_name = "NAME")]
     rules: Option<String>,
@@ -35,6 +39,9 @@ pub(crate) struct Check {
 }
 
 pub(crate) fn run(args: &Check) -> ExitCode {
+    if let Some(key) = &args.explain {
+        return explain(key);
+    }
     match all(args) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -92,6 +99,23 @@ fn all(args: &Check) -> Result<bool, ScenarioError> {
         }
     }
     Ok(good)
+}
+
+fn explain(name: &str) -> ExitCode {
+    let keys = if name == "all" { language::keys() } else { language::explain(name) };
+    if keys.is_empty() {
+        let mut names: Vec<String> = language::keys().into_iter().map(|k| k.name).collect();
+        names.dedup();
+        out::mistake(format_args!("no key {name:?}; there are {}", names.join(", ")));
+        return ExitCode::from(2);
+    }
+    for key in &keys {
+        out::line(format_args!("{} {} ({}): {}", key.table, key.name, key.kind, key.text));
+    }
+    if ["script", "resume"].contains(&name) {
+        out::line(language::script_lines());
+    }
+    ExitCode::SUCCESS
 }
 
 fn load(name: &str) -> Result<Scenario, ScenarioError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::language;
 use crate::command::Command;
 use crate::fault::Fault;
 use crate::rules::Rules;
@@ -351,11 +352,15 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let wrong = |e: toml::de::Error| ScenarioError(e.to_string());
         let own: toml::Table = toml::from_str(text).map_err(wrong)?;
+        let located = |e: ScenarioError| match language::line_of(text, &e.0) {
+            Some(line) => ScenarioError(format!("line {line}: {e}")),
+            None => e,
+        };
         let scenario: Self = match own.get("like") {
             None => toml::from_str(text).map_err(wrong)?,
-            Some(_) => Self::whole(own, 0)?.try_into().map_err(wrong)?,
+            Some(_) => Self::whole(own, 0).and_then(|t| t.try_into().map_err(wrong)).map_err(located)?,
         };
-        scenario.check()?;
+        scenario.check().map_err(located)?;
         Ok(scenario)
     }
 
@@ -421,7 +426,7 @@ impl Scenario {
             }
         }
         match self.expect.keys().find(|name| !PROPERTIES.contains(&name.as_str())) {
-            Some(name) => wrong(format!("expect: no property {name}; there are {}", PROPERTIES.join(", "))),
+            Some(name) => wrong(format!("expect: no property {name:?}; there are {}", PROPERTIES.join(", "))),
             None => Ok(()),
         }
     }
