@@ -186,11 +186,15 @@ mod tests {
         assert_eq!(keys.idle_seconds(b"old", 2_000_000), Some(1000));
         assert_eq!(keys.idle_seconds(b"old", 2_000_000), Some(1000));
         let pick =
-            |keys: &Keyspace, volatile| keys.evictable(Pick::Unused, volatile, 64, 2_000_000).map(|(_, k)| k);
-        assert_eq!(pick(&keys, false).as_deref(), Some(&b"old"[..]));
-        assert_eq!(pick(&keys, true).as_deref(), Some(&b"new"[..]), "the only one with an expiry");
+            |keys: &Keyspace, volatile, now| keys.evictable(Pick::Unused, volatile, 64, now).map(|(_, k)| k);
+        assert_eq!(pick(&keys, false, 2_000_000).as_deref(), Some(&b"old"[..]));
+        assert_eq!(pick(&keys, true, 2_000_000).as_deref(), Some(&b"new"[..]), "the only one with an expiry");
         assert!(keys.get(b"old", 2_500_000).is_some());
-        assert_eq!(pick(&keys, false).as_deref(), Some(&b"new"[..]));
+        assert_eq!(
+            pick(&keys, false, 3_000_000).as_deref(),
+            Some(&b"new"[..]),
+            "of two, the one idle for longer"
+        );
     }
 
     #[test]

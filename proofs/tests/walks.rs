@@ -1,0 +1,165 @@
+//! Claim: far beyond the exhaustive bounds nothing new goes wrong: seeded random walks through a world of five masters and eight slots, with
+//! all properties on. A walk takes any step, then only fair ones until nothing is left to happen.
+#![allow(clippy::print_stdout)]
+
+use quickcheck::{Arbitrary, Gen};
+use slotproof_model::check::explore::{Explorable, StepKind, Taken};
+use slotproof_model::check::scenario::Scenario;
+use slotproof_model::check::world::{Step, World, WorldState};
+use stateright::Model;
+
+const WORLD: &str = r#"
+name = "walk"
+family = "slot-migration"
+about = "five masters, two operators who move slots in the recommended order, clients, suspicion, pauses"
+slots = 8
+d = 3
+clients = 2
+[[node]]
+name = "A"
+epoch = 1
+slots = [0, 1, 2]
+[[node]]
+name = "B"
+epoch = 2
+slots = [3]
+[[node]]
+name = "C"
+epoch = 3
+slots = [4]
+[[node]]
+name = "D"
+epoch = 4
+slots = [5, 6]
+[[node]]
+name = "E"
+epoch = 5
+slots = [7]
+[[key]]
+name = "k"
+slot = 1
+at = "A"
+exists = "either"
+[[key]]
+name = "l"
+slot = 1
+at = "A"
+exists = "either"
+[[key]]
+name = "m"
+slot = 6
+at = "D"
+exists = "either"
+[[operator]]
+script = ["B: SETSLOT 1 IMPORTING A", "A: SETSLOT 1 MIGRATING B", "A -> B: MOVE 1", "B: SETSLOT 1 NODE B", "A: SETSLOT 1 NODE B", "C: SETSLOT 1 NODE B", "D: SETSLOT 1 NODE B", "E: SETSLOT 1 NODE B"]
+deaths = 1
+[[operator]]
+script = ["C: SETSLOT 6 IMPORTING D", "D: SETSLOT 6 MIGRATING C", "D -> C: MOVE 6", "C: SETSLOT 6 NODE C", "D: SETSLOT 6 NODE C", "A: SETSLOT 6 NODE C", "B: SETSLOT 6 NODE C", "E: SETSLOT 6 NODE C"]
+[faults]
+pauses = 2
+early_pfail = 4
+resets = 2
+[options]
+link_capacity = 30
+[expect]
+"#;
+
+/// Asked of every step, of every state, and where nothing is left to happen.
+const OF_STEPS: [&str; 4] = ["S4", "S5", "S9", "S10"];
+const OF_STATES: [&str; 1] = ["S14"];
+const IN_THE_END: [&str; 8] = ["S1", "S6", "S7", "S8", "L1", "L2", "L3", "L6"];
+
+const WALKS: u64 = 1_000;
+/// Of the first part; each walk draws how many it takes.
+const STEPS: usize = 300;
+/// Nobody walks on for so long without coming to rest.
+const TO_REST: usize = 5_000;
+
+fn steps(world: &World, from: &WorldState) -> Vec<(Step, StepKind, WorldState)> {
+    let mut all = Vec::new();
+    world.for_each_step(from, &mut |step, Taken { to, kind, cut_off }| {
+        assert_eq!(cut_off, None, "no capacity is hit");
+        all.extend(to.map(|to| (step, kind, to.clone())));
+    });
+    all
+}
+
+struct Walk<'a> {
+    world: &'a World,
+    at: WorldState,
+    told: Vec<String>,
+    random: Gen,
+}
+
+impl Walk<'_> {
+    fn pick(&mut self, n: usize) -> usize {
+        u64::arbitrary(&mut self.random) as usize % n
+    }
+
+    fn go(&mut self, (step, _, to): (Step, StepKind, WorldState)) {
+        self.told.push(self.world.tell_step(&self.at, &step));
+        for name in OF_STEPS {
+            let wrong = self.world.step_complaint(name, &self.at, &step, &to);
+            assert_eq!(wrong, None, "{name}\n{}", self.told.join("\n"));
+        }
+        self.at = to;
+        self.holds(&OF_STATES);
+    }
+
+    fn holds(&self, names: &[&str]) {
+        for name in names {
+            let wrong = self.world.complaint(name, &self.at);
+            assert_eq!(
+                wrong,
+                None,
+                "{name}\n{}\n{}",
+                self.told.join("\n"),
+                self.world.format_state(&self.at)
+            );
+        }
+    }
+}
+
+#[test]
+fn random_walks_violate_nothing() {
+    let world = World::new(Scenario::parse(WORLD).expect("a scenario")).expect("a world");
+    let mut taken = 0;
+    for seed in 1..=WALKS {
+        let starts = world.init_states();
+        let at = starts[seed as usize % starts.len()].clone();
+        let mut walk = Walk {
+            world: &world,
+            at,
+            told: vec![format!("seed {seed}")],
+            random: Gen::from_size_and_seed(64, seed),
+        };
+        for _ in 0..walk.pick(STEPS) {
+            let mut all = steps(&world, &walk.at);
+            // Clients can do something everywhere: half of the steps are left to the others.
+            if walk.pick(2) == 0 && all.iter().any(|(_, kind, _)| *kind != StepKind::Neither) {
+                all.retain(|(_, kind, _)| *kind != StepKind::Neither);
+            }
+            if all.is_empty() {
+                break;
+            }
+            let next = walk.pick(all.len());
+            walk.go(all.swap_remove(next));
+        }
+        let mut rest = 0;
+        loop {
+            let mut fair = steps(&world, &walk.at);
+            fair.retain(|(_, kind, _)| *kind == StepKind::Fair);
+            if fair.is_empty() {
+                break;
+            }
+            rest += 1;
+            assert!(rest < TO_REST, "seed {seed}: it comes to rest\n{}", walk.told.join("\n"));
+            let next = walk.pick(fair.len());
+            walk.go(fair.swap_remove(next));
+        }
+        walk.holds(&IN_THE_END);
+        taken += walk.told.len() - 1;
+    }
+    println!("seeds 1 to {WALKS}: {taken} steps, contents {:?}", world.content_counts());
+    assert!(taken > 100_000, "the walks are long: {taken}");
+}
