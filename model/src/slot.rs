@@ -126,13 +126,17 @@ impl SlotSet {
 
     /// The slots, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        slots_of(self.words.iter().copied())
+        slots_where(&self.words, &[], |word, _| word)
     }
 
     /// The slots that are in this set and not in `other`, ascending.
     pub fn iter_beyond<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Slot> + 'a {
-        let others = other.words.iter().copied().chain(core::iter::repeat(0));
-        slots_of(self.words.iter().zip(others).map(|(w, o)| w & !o))
+        slots_where(&self.words, &other.words, |word, other| word & !other)
+    }
+
+    /// The slots that are in one of two sets of equal capacity, ascending.
+    pub fn iter_differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Slot> + 'a {
+        slots_where(&self.words, &other.words, |word, other| word ^ other)
     }
 
     /// The maximal runs `(first, last)` of neighbouring slots, ascending, both ends included. Takes a word at a time: a heartbeat of a
@@ -176,19 +180,30 @@ impl SlotSet {
     }
 }
 
-/// The slots that these words hold, ascending.
-fn slots_of(mut words: impl Iterator<Item = u64>) -> impl Iterator<Item = Slot> {
-    let mut left = 0u64;
-    // Of the word behind the one that `left` is of.
-    let mut next = 0u16;
+/// The slots of what `combine` makes of each word and the one beside it (0 beyond the end), ascending. Blocks of words with nothing in
+/// them are passed over at once.
+fn slots_where<'a>(
+    words: &'a [u64],
+    others: &'a [u64],
+    combine: impl Fn(u64, u64) -> u64 + 'a,
+) -> impl Iterator<Item = Slot> + 'a {
+    const BLOCK: usize = 8;
+    let mut next = 0;
+    let mut left = 0;
     core::iter::from_fn(move || {
         while left == 0 {
-            left = words.next()?;
-            next += 64;
+            if let (Some(a), Some(b)) = (words.get(next..next + BLOCK), others.get(next..next + BLOCK))
+                && a.iter().zip(b).fold(0, |any, (a, b)| any | combine(*a, *b)) == 0
+            {
+                next += BLOCK;
+                continue;
+            }
+            left = combine(*words.get(next)?, others.get(next).copied().unwrap_or(0));
+            next += 1;
         }
-        let bit = left.trailing_zeros() as u16;
+        let bit = left.trailing_zeros() as usize;
         left &= left - 1;
-        Some(Slot(next - 64 + bit))
+        Some(Slot(((next - 1) * 64 + bit) as u16))
     })
 }
 
@@ -269,5 +284,30 @@ mod tests {
             want.dedup();
             set.iter().map(u16::from).collect::<Vec<_>>() == want && set.len() == want.len()
         }
+    }
+
+    #[test]
+    fn what_two_sets_differ_in() {
+        fn agrees(one: Vec<u16>, other: Vec<u16>) -> bool {
+            let set = |slots: &[u16]| {
+                let mut set = SlotSet::new(SLOTS);
+                for s in slots {
+                    set.insert(Slot(s % SLOTS));
+                }
+                set
+            };
+            let (one, other) = (set(&one), set(&other));
+            let all = || (0..SLOTS).map(Slot);
+            let beyond: Vec<Slot> = all().filter(|&s| one.contains(s) && !other.contains(s)).collect();
+            let differing: Vec<Slot> = all().filter(|&s| one.contains(s) != other.contains(s)).collect();
+            one.iter_beyond(&other).eq(beyond) && one.iter_differing(&other).eq(differing)
+        }
+        quickcheck::quickcheck(agrees as fn(Vec<u16>, Vec<u16>) -> bool);
+        let mut small = SlotSet::new(3);
+        small.insert(Slot(2));
+        assert!(
+            small.iter_beyond(&SlotSet::new(0)).eq([Slot(2)]),
+            "beyond the end of the other there is nothing"
+        );
     }
 }

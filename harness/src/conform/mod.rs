@@ -60,7 +60,7 @@ pub(crate) fn open(path: &Path) -> Result<(String, Beginning, TraceReader<BufRea
         trace_says: None,
     };
     let file = File::open(path).map_err(|e| wrong(0, e.to_string()))?;
-    let (beginning, reader) = TraceReader::new(BufReader::with_capacity(1 << 20, file))
+    let (beginning, reader) = TraceReader::new(BufReader::with_capacity(1 << 16, file))
         .map_err(|e| wrong(e.record, e.to_string()))?;
     Ok((name, beginning, reader))
 }

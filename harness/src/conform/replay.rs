@@ -23,6 +23,8 @@ pub struct Replay {
     duties: VecDeque<Duty>,
     /// The encoding of the last effects, to be written over.
     encoded: Vec<u8>,
+    /// The same for frames.
+    frame: Vec<u8>,
     /// The frame that the next step takes.
     arrived: Option<u64>,
     ended: bool,
@@ -73,6 +75,7 @@ impl Replay {
             steps: 0,
             duties: VecDeque::new(),
             encoded: Vec::new(),
+            frame: Vec::new(),
             arrived: None,
             ended: false,
             coverage: Coverage::default(),
@@ -233,7 +236,7 @@ impl Replay {
                 ));
             };
             // A frame of another program may hold what a message does not keep.
-            if frame_hash(&wire::encode(message)) != frame {
+            if hash_of(message, &mut self.frame) != frame {
                 self.coverage.note("frame that this codec would write otherwise");
             }
         } else if matches!(input, Input::Receive { .. }) {
@@ -338,7 +341,7 @@ impl Replay {
                 entry.pong_received = *pong;
             }
         }
-        let told = frame_hash(&wire::encode(&message));
+        let told = hash_of(&message, &mut self.frame);
         if told != frame {
             let (model, trace) = (format!("{told:016x} for {message:?}"), format!("{frame:016x}"));
             return Err(self.difference(
@@ -349,6 +352,13 @@ impl Replay {
         }
         Ok(Replayed::Sent(frame))
     }
+}
+
+/// The hash of a message's frame, which is written over what `frame` holds.
+fn hash_of(message: &slotproof_model::Message, frame: &mut Vec<u8>) -> u64 {
+    frame.clear();
+    wire::encode_into(message, frame);
+    frame_hash(frame)
 }
 
 /// An input in a few words.

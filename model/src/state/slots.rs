@@ -23,8 +23,8 @@ impl NodeState {
         if !same {
             return self.owners.clone_from(&from.owners);
         }
-        for (old, new) in self.peers.iter().zip(&from.peers).filter(|(old, new)| old.slots != new.slots) {
-            for slot in new.slots.iter_beyond(&old.slots).chain(old.slots.iter_beyond(&new.slots)) {
+        for (old, new) in self.peers.iter().zip(&from.peers) {
+            for slot in new.slots.iter_differing(&old.slots) {
                 self.owners[slot.index()] = from.owners[slot.index()];
             }
         }
