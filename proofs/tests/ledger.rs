@@ -91,6 +91,12 @@ fn compare((name, d, states, depth, violated): Row) -> Explored {
     assert_eq!(found.join(", "), violated, "{name}: violated, in so many steps");
     assert!(e.report.quiescent_not_bottom.is_none(), "{name}: every quiescent state is a bottom");
     assert_eq!(e.report.bottoms.larger.len(), 0, "{name}: no bottom is larger than one state");
+    // Of a world the above is so by definition; this is not: where no fair step is left, nobody waits and nothing is under way.
+    assert_eq!(
+        (e.report.bottoms.stuck, e.report.bottoms.unjudged),
+        (0, 0),
+        "{name}: every bottom is at rest"
+    );
     for (property, expect) in &e.world.scenario().expect {
         assert_eq!(
             e.steps(property).is_some(),
