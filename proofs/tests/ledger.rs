@@ -115,15 +115,28 @@ fn further_bounds() {
     }
 }
 
+/// Counts the worlds whose states are so many with Stateright's own search.
+fn by_stateright(sizes: std::ops::Range<usize>, threads: usize) {
+    for (name, d, states, ..) in LEDGER.iter().filter(|row| sizes.contains(&row.2)) {
+        let mut scenario = built_in(name);
+        scenario.d = *d;
+        let world = slotproof_model::check::world::World::new(scenario).expect("a world");
+        let counts = slotproof_model::check::explore::spawn_bfs_counts(std::sync::Arc::new(world), threads);
+        assert_eq!(counts.states, *states, "{name}");
+    }
+}
+
 #[test]
 fn stateright_counts_the_same() {
-    for row in LEDGER.iter().filter(|r| r.2 < 250_000) {
-        let mut scenario = built_in(row.0);
-        scenario.d = row.1;
-        let world = slotproof_model::check::world::World::new(scenario).expect("a world");
-        let counts = slotproof_model::check::explore::spawn_bfs_counts(std::sync::Arc::new(world), 1);
-        assert_eq!(counts.states, row.2, "{}", row.0);
-    }
+    by_stateright(0..250_000, 1);
+}
+
+/// The five worlds above are left out here: with them it takes eleven minutes of the forty that all tests have. They were compared once, by this
+/// test without an upper end, and are the same.
+#[test]
+#[ignore = "takes minutes"]
+fn stateright_counts_the_same_of_large_worlds() {
+    by_stateright(250_000..4_000_000, 2);
 }
 
 #[test]
