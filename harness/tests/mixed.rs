@@ -82,8 +82,11 @@ fn they_meet_share_slots_and_agree() -> io::Result<()> {
         {
             assert_eq!(node.info(name)?, value, "{name} at {}", node.address());
         }
-        assert!(node.view()?.iter().all(|n| n.link == "connected"));
     }
+    // Views are equal already when a link made by gossip is still being connected.
+    cluster.wait("all links are connected", |c| {
+        c.all(|n| Ok(n.view()?.iter().all(|n| n.link == "connected")))
+    })?;
     // Each kind sends a client to the other.
     let (here, there) = (key_of(5, 0), key_of(16000, 0));
     let moved = cluster.nodes[0].ask(&format!("GET {there}")).unwrap_err().to_string();
