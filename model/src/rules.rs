@@ -53,6 +53,9 @@ pub struct Rules {
     pub size_starts_at_one: bool,
     /// Error texts of CLUSTER MEET name the "TCP base port" (before 7.2).
     pub meet_errors_say_tcp: bool,
+    /// Whoever speaks on the connection to a node is taken for that node until the name in its header is compared, so that its epochs are
+    /// recorded for that node (`getNodeFromLinkAndMsg`, 2106, since 7.0); else only the name counts.
+    pub link_names_sender: bool,
     /// A step's Persist comes ahead of its other effects (`clusterBeforeSleep`, 4246); else last, to show
     /// what breaks.
     pub persist_first: bool,
@@ -83,6 +86,7 @@ impl Rules {
             reset_clears_blacklist: false,
             size_starts_at_one: true,
             meet_errors_say_tcp: true,
+            link_names_sender: true,
             persist_first: true,
         }
     }
@@ -94,9 +98,12 @@ impl Rules {
     /// - `setslot_bumps_only_if_importing` off: whoever is made owner of a slot by SETSLOT NODE raises its epoch, so every node believes it, whether
     ///   it imported the slot or not (H09; world `hardened-h09`).
     /// - `setslot_fsyncs` on: what a SETSLOT did survives a power failure (H21; world `hardened-power`).
+    /// - `link_names_sender` off: whoever answers where another node was looked for is not believed in that node's name, so no epoch of another
+    ///   cluster comes in (world `hardened-moved`).
     pub const fn hardened() -> Self {
         Self {
             meet_once: false,
+            link_names_sender: false,
             setslot_bumps_only_if_importing: false,
             setslot_fsyncs: true,
             ..Self::redis_7_0()

@@ -41,6 +41,7 @@ fn one_set(scenario: &Scenario, capacities: &[u8], ds: &[u8]) -> usize {
 
 fn node(name: &str, epoch: u64, slots: &[u16]) -> NodeSpec {
     NodeSpec {
+        cluster: String::new(),
         name: name.into(),
         epoch,
         current_epoch: None,
@@ -141,7 +142,7 @@ fn update_world() -> Scenario {
 }
 
 fn belief(of: &str, slots: &[u16]) -> Belief {
-    Belief { node: of.into(), epoch: None, slots: Some(slots.to_vec()), flag: None }
+    Belief { node: of.into(), epoch: None, slots: Some(slots.to_vec()), flag: None, address_of: None }
 }
 
 #[test]

@@ -40,6 +40,8 @@ ledger! {
     gossip_forget_late: ("gossip-forget-late", 1, 278, 10, "L7 6"),
     gossip_reset_soft: ("gossip-reset-soft", 1, 17, 4, ""),
     gossip_reset_hard: ("gossip-reset-hard", 1, 6, 2, ""),
+    gossip_recycled: ("gossip-recycled", 1, 65_112, 16, ""),
+    gossip_moved: ("gossip-moved", 1, 63, 7, "L2 3"),
     fd_3_crash: ("fd-3-crash", 1, 968, 15, ""),
     fd_3_pause: ("fd-3-pause", 1, 443_964, 23, ""),
     fd_3_cut_out: ("fd-3-cut-out", 1, 48_521, 17, ""),
@@ -75,6 +77,7 @@ ledger! {
     hardened_meet: ("hardened-meet", 1, 22_299, 22, ""),
     hardened_h09: ("hardened-h09", 1, 4_016, 14, ""),
     hardened_power: ("hardened-power", 0, 8_873, 22, "S6 11, S7 8, S8 9"),
+    hardened_moved: ("hardened-moved", 1, 24, 5, ""),
 }
 
 /// Above 20 million states: `slotproof check --all` explores them.

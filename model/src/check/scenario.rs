@@ -98,6 +98,9 @@ pub enum Family {
 pub struct NodeSpec {
     /// What it is called here. Its name in the protocol follows the order of the nodes.
     pub name: String,
+    /// The cluster it belongs to, where there are several: S13 asks that they stay apart.
+    #[serde(default)]
+    pub cluster: String,
     /// Its config epoch.
     #[serde(default)]
     pub epoch: u64,
@@ -127,7 +130,7 @@ pub struct NodeSpec {
 }
 
 /// What a node believes of another.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Belief {
     /// Of which node.
@@ -138,6 +141,8 @@ pub struct Belief {
     pub slots: Option<Vec<u16>>,
     /// `pfail` or `fail`.
     pub flag: Option<String>,
+    /// The node at whose address it looks for it: the address was given to another machine.
+    pub address_of: Option<String>,
 }
 
 /// A key.
@@ -344,8 +349,8 @@ impl core::fmt::Display for ScenarioError {
 impl core::error::Error for ScenarioError {}
 
 /// The names of the properties that a world can judge.
-pub const PROPERTIES: [&str; 15] =
-    ["S1", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S14", "L1", "L2", "L3", "L5", "L6", "L7"];
+pub const PROPERTIES: [&str; 16] =
+    ["S1", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S13", "S14", "L1", "L2", "L3", "L5", "L6", "L7"];
 
 impl Scenario {
     /// Reads a scenario, and checks that what it names is there.
@@ -405,7 +410,7 @@ impl Scenario {
             self.rules_of(node.rules.as_deref())?;
             let named = node.knows.iter().flatten().chain(node.replica_of.iter());
             let open = node.migrating.iter().chain(&node.importing);
-            let beliefs = node.believes.iter().map(|b| &b.node);
+            let beliefs = node.believes.iter().flat_map(|b| std::iter::once(&b.node).chain(&b.address_of));
             for name in named.chain(open.clone().map(|(_, n)| n)).chain(beliefs) {
                 self.position(name)?;
             }
@@ -546,6 +551,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("gossip-forget-late"),
     built_in!("gossip-reset-soft"),
     built_in!("gossip-reset-hard"),
+    built_in!("gossip-recycled"),
+    built_in!("gossip-moved"),
     built_in!("fd-3-crash"),
     built_in!("fd-3-pause"),
     built_in!("fd-3-cut-out"),
@@ -581,6 +588,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("hardened-meet"),
     built_in!("hardened-h09"),
     built_in!("hardened-power"),
+    built_in!("hardened-moved"),
 ];
 
 impl Scenario {

@@ -364,7 +364,7 @@ impl Cluster {
             (true, Some(id)) => Link::Outbound(id),
             (_, peer) => Link::Inbound(peer),
         };
-        let speaker = self.core.speaker(at, &message.header.sender);
+        let speaker = self.core.speaker(at, &message.header.sender, &self.config.rules);
         let pong_news = match &message.body {
             Body::Heartbeat { gossip, .. } => {
                 gossip.iter().map(|e| self.clocks.pong_is_news(e, now)).collect()

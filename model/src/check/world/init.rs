@@ -191,7 +191,8 @@ fn known(
         Some("fail") => Flags::FAIL,
         Some(other) => return Err(ScenarioError(format!("flag {other:?}: pfail or fail"))),
     };
-    let (ip, port) = address_of(j);
+    let there = belief.and_then(|b| b.address_of.as_deref()).map(|n| scenario.position(n)).transpose()?;
+    let (ip, port) = address_of(there.unwrap_or(j));
     Ok(SavedNode {
         id: node_id(j),
         address: Address { ip: ip.into(), port, pport: 0, cport: port + 10_000 },

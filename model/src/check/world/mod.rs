@@ -174,6 +174,12 @@ enum Move {
     Resync {
         node: u8,
     },
+    /// A node hears a PONG of `there` where it looks for `peer`.
+    WrongName {
+        node: u8,
+        peer: u8,
+        there: u8,
+    },
 }
 
 /// What happens, and whether that is fair.
@@ -280,15 +286,16 @@ impl World {
             }
             for peer in 0..self.shape.nodes {
                 let bit = 1 << peer;
+                let misled = facts.misled.iter().any(|(p, _)| usize::from(*p) == peer);
                 if self.scenario.options.patient
                     || peer == node
-                    || facts.knows & bit == 0
+                    || facts.knows & bit == 0 && !misled
                     || facts.suspects & bit != 0
                 {
                     continue;
                 }
                 let mut next = s.clone();
-                let away = s.nodes[peer].life != Life::Up || !self.open_both(s, node, peer);
+                let away = misled || s.nodes[peer].life != Life::Up || !self.open_both(s, node, peer);
                 let kind = if away {
                     StepKind::Fair
                 } else if cell.drowsy & bit != 0 {

@@ -180,6 +180,9 @@ impl World {
                 )
             }
             Move::Reset { from, to } => format!("the connection from {} to {} breaks", n(from), n(to)),
+            Move::WrongName { node, peer, there } => {
+                format!("{} hears a PONG of {} where it looks for {}", n(node), n(there), n(peer))
+            }
             Move::Resync { node } => format!("{} takes over its master's data", n(node)),
         }
     }
