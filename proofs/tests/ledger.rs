@@ -52,6 +52,8 @@ ledger! {
     fd_3_2_pauses: ("fd-3-2-pauses", 0, 5_749_324, 30, ""),
     fd_3_death_cut: ("fd-3-death-cut", 0, 23_727, 19, ""),
     fd_3_cut_both: ("fd-3-cut-both", 0, 2_543_394, 30, ""),
+    fd_2_lost_ping: ("fd-2-lost-ping", 0, 104, 9, "L6 5"),
+    fd_3_lost_ping: ("fd-3-lost-ping", 0, 32_432, 17, "L6 7"),
     fd_5_crash: ("fd-5-crash", 0, 21_870, 23, ""),
     fd_5_2_crashes: ("fd-5-2-crashes", 0, 12_139_957, 29, ""),
     migration_resume: ("migration-resume", 2, 1_869_156, 25, ""),
@@ -78,6 +80,7 @@ ledger! {
     hardened_h09: ("hardened-h09", 1, 4_016, 14, ""),
     hardened_power: ("hardened-power", 0, 8_873, 22, "S6 11, S7 8, S8 9"),
     hardened_moved: ("hardened-moved", 1, 24, 5, ""),
+    hardened_lost_ping: ("hardened-lost-ping", 0, 104, 9, ""),
 }
 
 /// Above 20 million states: `slotproof check --all` explores them.

@@ -218,6 +218,9 @@ pub struct Faults {
     pub lost_replies: u8,
     /// Handshakes that run out of time.
     pub handshake_timeouts: u8,
+    /// PINGs lost, or their PONGs, on a connection that stays: no other is sent until it is opened anew. Only with `d = 0`: of stale headers
+    /// nobody knows which PING they were.
+    pub lost_pings: u8,
     /// The nodes that may crash, die, pause or be cut off; all if empty.
     pub nodes: Vec<String>,
 }
@@ -401,6 +404,11 @@ impl Scenario {
         if self.nodes.is_empty() || self.slots == 0 || self.slots > 64 {
             return wrong("at least one node, and 1 to 64 slots".into());
         }
+        if self.faults.lost_pings > 0
+            && (self.d > 0 || !self.further_d.is_empty() || self.options.queues.is_some())
+        {
+            return wrong("`lost_pings` wants d = 0, and no queues".into());
+        }
         let names: BTreeSet<&str> = self.nodes.iter().map(|n| n.name.as_str()).collect();
         if names.len() < self.nodes.len() {
             return wrong("two nodes have the same name".into());
@@ -563,6 +571,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("fd-3-2-pauses"),
     built_in!("fd-3-death-cut"),
     built_in!("fd-3-cut-both"),
+    built_in!("fd-2-lost-ping"),
+    built_in!("fd-3-lost-ping"),
     built_in!("fd-5-crash"),
     built_in!("fd-5-2-crashes"),
     built_in!("migration-resume"),
@@ -589,6 +599,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("hardened-h09"),
     built_in!("hardened-power"),
     built_in!("hardened-moved"),
+    built_in!("hardened-lost-ping"),
 ];
 
 impl Scenario {

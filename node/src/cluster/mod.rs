@@ -458,7 +458,7 @@ impl Cluster {
                 .outbound(&id)
                 .and_then(|n| self.links.get(n))
                 .map(|l| LinkAge { opened: l.opened });
-            let due = pace::due(self.clocks.of(&id), link, now, self.node_timeout);
+            let due = pace::due(self.clocks.of(&id), link, now, self.node_timeout, &self.config.rules);
             if due.drop_link
                 && let Some(number) = self.links.outbound(&id)
             {

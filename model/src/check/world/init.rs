@@ -54,6 +54,7 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         f.early_pfail,
         f.lost_replies,
         f.handshake_timeouts,
+        f.lost_pings,
     ];
     let shape = Shape {
         nodes: scenario.nodes.len(),
@@ -61,6 +62,7 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         clients: scenario.clients,
         operators: scenario.operators.len(),
         disks,
+        pings: f.lost_pings > 0,
         faults: faults.iter().any(|&n| n > 0) || scenario.nodes.iter().any(|n| n.down),
     };
     let fallible = if f.nodes.is_empty() {

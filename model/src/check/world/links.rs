@@ -52,7 +52,9 @@ impl World {
     fn may_send(&self, s: &WorldState, l: u8) -> bool {
         let (from, to) = (source(l), target(l));
         let there = matches!(s.nodes[to].life, Life::Up | Life::Paused);
-        s.runs(from) && there && self.link_open(s, l) && self.connected(s, l)
+        let (opener, other) = if is_reply(l) { (to, from) } else { (from, to) };
+        let unanswered = self.shape.pings && s.ping_lost(opener, other);
+        s.runs(from) && there && self.link_open(s, l) && self.connected(s, l) && !unanswered
     }
 
     /// The one who opened the connection knows the other.
@@ -88,6 +90,9 @@ impl World {
             }
         }
         self.losses(s, steps);
+        if self.shape.pings {
+            self.unanswered(s, steps);
+        }
         self.astray(s, steps);
     }
 

@@ -17,6 +17,7 @@ mod faults;
 mod init;
 mod links;
 mod operators;
+mod pings;
 mod print;
 mod state;
 mod tables;
@@ -173,6 +174,16 @@ enum Move {
     },
     Resync {
         node: u8,
+    },
+    /// A PING is lost, or its PONG.
+    LosePing {
+        from: u8,
+        to: u8,
+    },
+    /// A connection whose PING was not answered is opened anew.
+    Redial {
+        from: u8,
+        to: u8,
     },
     /// A node hears a PONG of `there` where it looks for `peer`.
     WrongName {
@@ -486,6 +497,7 @@ impl World {
             }
         }
         for peer in (0..self.shape.nodes).filter(|p| outcome.closed >> p & 1 == 1) {
+            next.set_ping_lost(node, peer, false);
             for link in self.connection(node, peer).into_iter().chain(self.connection(peer, node)) {
                 if links::target(link) == node {
                     next.truncate(link, 0);
