@@ -256,6 +256,62 @@ fn a_fail_need_not_reach_its_subject() {
     }
 }
 
+/// Explores a world with alike nodes and without, and counts the worlds behind those that are explored.
+fn stand_for_all(name: &str, d: u8, groups: &[&[&str]]) {
+    let mut all = built_in(name);
+    all.d = d;
+    all.alike = Vec::new();
+    let mut few = all.clone();
+    few.alike = groups.iter().map(|g| g.iter().map(ToString::to_string).collect()).collect();
+    let all = explore(all);
+    let world = World::new(few).expect("a world");
+    let (report, seen) = Explorer::new(&world).claims(world.claims()).project(Clone::clone);
+    assert_eq!(seen.iter().map(|s| world.worlds_behind(s)).sum::<usize>(), all.report.states, "{name}");
+    assert!(
+        seen.len() < all.report.states && report.complete() && report.depth == all.report.depth,
+        "{name}"
+    );
+    for property in world.scenario().expect.keys() {
+        let steps = report.counterexample(property).map(|c| c.path.steps.len());
+        assert_eq!(steps, all.steps(property), "{name}, {property}");
+    }
+}
+
+#[test]
+fn alike_nodes_stand_for_all_their_orders() {
+    stand_for_all("fd-5-crash", 0, &[&["B", "C", "D", "E"]]);
+    stand_for_all("fd-5-crash", 0, &[&["B", "C"], &["D", "E"]]);
+    stand_for_all("fd-3-crash", 1, &[&["B", "C"]]);
+    stand_for_all("fd-3-cut-out", 1, &[&["B", "C"]]);
+    stand_for_all("fd-3-cut-in", 1, &[&["B", "C"]]);
+    stand_for_all("fd-3-lost-ping", 0, &[&["B", "C"]]);
+    stand_for_all("fd-3-early", 1, &[&["A", "B", "C"]]);
+    stand_for_all("fd-3-2-deaths", 1, &[&["A", "B"]]);
+}
+
+/// The five voters of which two die are 12 million worlds without this.
+#[test]
+#[ignore = "takes minutes"]
+fn alike_nodes_stand_for_all_their_orders_in_large_worlds() {
+    stand_for_all("fd-3-pause", 1, &[&["B", "C"]]);
+    stand_for_all("fd-5-2-crashes", 0, &[&["A", "B"], &["C", "D", "E"]]);
+}
+
+#[test]
+fn who_differs_is_not_alike() {
+    let refused = |name: &str, groups: &[&[&str]], why: &str| {
+        let mut s = built_in(name);
+        s.alike = groups.iter().map(|g| g.iter().map(ToString::to_string).collect()).collect();
+        let error = World::new(s).err().expect("refused").to_string();
+        assert!(error.contains(why), "{name}: {error}");
+    };
+    refused("fd-3-crash", &[&["A", "B"]], "these nodes are not alike");
+    refused("fd-3-crash", &[&["B", "C"], &["B"]], "twice");
+    refused("gossip-collision", &[&["A", "B"]], "epochs that differ");
+    refused("migration-h12", &[&["A", "B"]], "nobody gives commands");
+    refused("fd-3-crash", &[&["B", "Q"]], "no node");
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn the_same_sets_at_greater_bounds() {

@@ -51,6 +51,10 @@ pub struct Scenario {
     /// The nodes, in the order of their names in the protocol.
     #[serde(rename = "node")]
     pub nodes: Vec<NodeSpec>,
+    /// Groups of nodes that are alike but for name, slots and epoch: worlds in which they have changed places are explored as one, and in a
+    /// counterexample their names may change from line to line. Only where nobody gives commands.
+    #[serde(default)]
+    pub alike: Vec<Vec<String>>,
     /// The keys that are watched.
     #[serde(default, rename = "key")]
     pub keys: Vec<KeySpec>,
@@ -550,6 +554,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("gossip-3-hub"),
     built_in!("gossip-3-ring"),
     built_in!("gossip-3-in"),
+    built_in!("gossip-3-restart"),
     built_in!("gossip-4-chain"),
     built_in!("gossip-same-slot"),
     built_in!("gossip-collision-2"),

@@ -2,6 +2,7 @@
 
 use super::contents::Contents;
 use super::state::{Budgets, Cell, Label, Life, OperatorCell, Shape, WorldState};
+use super::symmetry::Alike;
 use super::{World, node_id};
 use crate::address::{Address, Flags};
 use crate::check::scenario::{Initially, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of};
@@ -74,18 +75,25 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
     let forgotten =
         scenario.forgotten.iter().map(|n| scenario.position(n).map(node_id)).collect::<Result<_, _>>()?;
     let initial_worlds = Vec::new();
+    let alike = Alike::new(&scenario)?;
     let mut world = World {
         scenario,
         contents,
         scripts,
         resumes,
         shape,
+        alike,
         fallible,
         forgotten,
         initial: initial_worlds,
         identity,
     };
     world.initial = initial(&world, Budgets(faults))?;
+    if let Some(alike) = &world.alike
+        && !world.initial.iter().all(|s| alike.keeps(&world.contents, s, world.fallible))
+    {
+        return Err(ScenarioError("`alike`: these nodes are not alike".into()));
+    }
     Ok(world)
 }
 

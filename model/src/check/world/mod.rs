@@ -19,7 +19,9 @@ mod links;
 mod operators;
 mod pings;
 mod print;
+mod renaming;
 mod state;
+mod symmetry;
 mod tables;
 
 use std::cell::RefCell;
@@ -46,6 +48,8 @@ pub struct World {
     /// Where the ways to resume begin, in the above.
     resumes: Vec<Vec<u8>>,
     shape: Shape,
+    /// The ways in which alike nodes may change places.
+    alike: Option<symmetry::Alike>,
     /// Nodes that faults may strike.
     fallible: u8,
     /// Nodes that are to stay out once they are forgotten.
@@ -198,8 +202,8 @@ type Doing = (Move, StepKind);
 
 /// Receives the steps of one state, as they are found.
 struct Steps<'a> {
+    world: &'a World,
     from: &'a WorldState,
-    shape: Shape,
     count: u16,
     /// What the steps of nodes violate that the next steps are made of.
     wrong: u8,
@@ -209,8 +213,11 @@ struct Steps<'a> {
 impl Steps<'_> {
     /// A step to `to`, unless nothing changes.
     fn add(&mut self, what: Move, kind: StepKind, to: &mut WorldState) {
-        to.tidy(self.shape);
+        to.tidy(self.world.shape);
         if to != self.from {
+            if let Some(alike) = &self.world.alike {
+                alike.settle(&self.world.contents, to);
+            }
             self.hand_over(what, Taken::to(kind, to));
         }
     }
@@ -256,6 +263,11 @@ impl World {
     pub fn node_states(&self, state: &WorldState) -> Vec<(Arc<crate::NodeState>, u8)> {
         let cells = state.nodes[..self.shape.nodes].iter().enumerate();
         cells.map(|(i, c)| (Arc::clone(&self.contents.facts(c.state).state), state.key_mask(i))).collect()
+    }
+
+    /// How many worlds an explored one stands for: those in which alike nodes have changed places.
+    pub fn worlds_behind(&self, state: &WorldState) -> usize {
+        self.alike.as_ref().map_or(1, |alike| alike.behind(&self.contents, state))
     }
 
     fn expand(&self, s: &WorldState) -> Arc<Vec<(Step, Taken<WorldState>)>> {
@@ -536,7 +548,7 @@ impl Explorable for World {
 
     /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
     fn for_each_step(&self, s: &WorldState, visit: &mut Visit<'_, Self>) {
-        let mut steps = Steps { from: s, shape: self.shape, count: 0, wrong: 0, visit };
+        let mut steps = Steps { world: self, from: s, count: 0, wrong: 0, visit };
         self.deliveries(s, &mut steps);
         self.node_moves(s, &mut steps);
         self.operator_moves(s, &mut steps);

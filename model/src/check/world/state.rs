@@ -363,6 +363,22 @@ impl WorldState {
         state
     }
 
+    /// All of its bytes, whatever its world has.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let shape = Shape {
+            nodes: MAX_NODES,
+            keys: MAX_KEYS,
+            clients: MAX_CLIENTS,
+            operators: MAX_OPERATORS,
+            disks: true,
+            faults: true,
+            pings: true,
+        };
+        let mut bytes = Vec::with_capacity(96);
+        self.encode(shape, &mut bytes);
+        bytes
+    }
+
     /// Brings what no further step can tell apart to one form: clients are alike, so their order is nothing; a budget that nobody can spend
     /// any more is empty.
     pub(super) fn tidy(&mut self, shape: Shape) {
@@ -447,18 +463,7 @@ impl WorldState {
 /// Written at once, so that a hasher sees one slice.
 impl core::hash::Hash for WorldState {
     fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
-        let shape = Shape {
-            nodes: MAX_NODES,
-            keys: MAX_KEYS,
-            clients: MAX_CLIENTS,
-            operators: MAX_OPERATORS,
-            disks: true,
-            faults: true,
-            pings: true,
-        };
-        let mut bytes = Vec::with_capacity(96);
-        self.encode(shape, &mut bytes);
-        hasher.write(&bytes);
+        hasher.write(&self.bytes());
     }
 }
 
