@@ -8,6 +8,7 @@ use slotproof_model::check::scenario::{Belief, Expect, Initially, NodeSpec, Oper
 use slotproof_model::check::world::World;
 use slotproof_model::{NodeState, Todo};
 use slotproof_proofs::{built_in, explore};
+use stateright::Model;
 
 /// The nodes of all states, messages left aside.
 type Seen = HashSet<Vec<(Arc<NodeState>, u8)>>;
@@ -387,6 +388,31 @@ fn reports_about_failed_nodes_may_be_cleared() {
             Explorer::new(&world).project(bare).1
         };
         assert!(cleared(true) == cleared(false), "{name}");
+    }
+}
+
+#[test]
+fn reports_that_are_never_read_may_be_left_out() {
+    // Worlds where only A may be suspected, and suspects everybody: the node states are the same, but for the others' reports about each other.
+    for (name, d) in [("fd-3-pause", 0), ("fd-3-cut-in", 1), ("fd-3-cut-out", 1), ("fd-3-lost-ping", 0)] {
+        let mut s = built_in(name);
+        s.d = d;
+        let mut bare = |idle: bool| {
+            s.options.idle_reports = idle;
+            let world = World::new(s.clone()).expect("a world");
+            let first = world.node_states(&world.init_states()[0])[0].0.me();
+            let bare = |s: &_| -> Vec<NodeState> {
+                let nodes = world.node_states(s).into_iter();
+                let kept = |n: &NodeState| n.me() == first;
+                nodes
+                    .map(|(n, _)| if kept(&n) { NodeState::clone(&n) } else { n.with_reports_about(&first) })
+                    .collect()
+            };
+            let (report, seen) = Explorer::new(&world).claims(world.claims()).project(bare);
+            (report.states, seen)
+        };
+        let ((with, all), (without, some)) = (bare(true), bare(false));
+        assert!(all == some && without < with, "{name}: {with} and {without} states");
     }
 }
 

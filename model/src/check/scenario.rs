@@ -253,6 +253,8 @@ pub struct Options {
     pub patient: bool,
     /// Reports about a master with slots that is FAIL are forgotten (a test compares).
     pub clear_reports: bool,
+    /// Reports about nodes that their holder can never suspect are kept, though it never reads them (a test compares).
+    pub idle_reports: bool,
     /// A FAIL is sent to the node that it is about too, as Redis does. That node ignores it, so it may be left out (a test compares).
     pub fail_to_subject: bool,
     /// An UPDATE is settled in the step that provokes it, applied or dropped, if its receiver runs and the link is open and empty (a test
@@ -281,6 +283,7 @@ impl Default for Options {
             direct: false,
             patient: false,
             clear_reports: false,
+            idle_reports: true,
             fail_to_subject: true,
             update_at_once: false,
             gossip_sets: false,

@@ -215,6 +215,8 @@ pub(super) struct Contents {
     gossip_sets: bool,
     direct: bool,
     clear_reports: bool,
+    /// For each node, those that it may come to suspect: reports about others it never reads, and they are left out.
+    pub(super) suspectable: Vec<u8>,
     nodes: Table<Arc<NodeState>, Facts>,
     pub(super) headers: Interner<HeaderContent>,
     pub(super) shots: Interner<Message>,
@@ -234,6 +236,7 @@ impl Contents {
             gossip_sets: scenario.options.gossip_sets,
             direct: scenario.options.direct,
             clear_reports: scenario.options.clear_reports,
+            suspectable: vec![u8::MAX; scenario.nodes.len()],
             nodes: Table::new(),
             headers: Interner::new(),
             shots: Interner::new(),
@@ -262,6 +265,10 @@ impl Contents {
     pub(super) fn intern(&self, mut state: NodeState) -> u32 {
         if self.clear_reports {
             state = state.without_reports_of_failed();
+        }
+        let suspectable = position_of(&state.me()).and_then(|i| self.suspectable.get(usize::from(i)));
+        if let Some(&mask) = suspectable.filter(|m| **m != u8::MAX) {
+            state.forget_reports(|id| position_of(id).is_some_and(|i| mask >> i & 1 == 0));
         }
         self.nodes.number(Arc::new(state), |state| self.look(Arc::clone(state)))
     }

@@ -72,6 +72,9 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         let positions = f.nodes.iter().map(|n| scenario.position(n)).collect::<Result<Vec<_>, _>>()?;
         positions.iter().fold(0, |m, p| m | 1 << p)
     };
+    if !scenario.options.idle_reports {
+        contents.suspectable = suspectable(&scenario, fallible);
+    }
     let forgotten =
         scenario.forgotten.iter().map(|n| scenario.position(n).map(node_id)).collect::<Result<_, _>>()?;
     let initial_worlds = Vec::new();
@@ -95,6 +98,20 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         return Err(ScenarioError("`alike`: these nodes are not alike".into()));
     }
     Ok(world)
+}
+
+/// For each node those that it may ever mark PFAIL: who may be away or cut off, all others if that may happen to itself, and everybody where healthy
+/// nodes may be suspected, or are in the beginning. FAIL needs a PFAIL of one's own, and only then reports are read.
+fn suspectable(scenario: &Scenario, fallible: u8) -> Vec<u8> {
+    let anybody = scenario.faults.early_pfail > 0
+        || scenario
+            .nodes
+            .iter()
+            .flat_map(|n| &n.believes)
+            .any(|b| b.flag.is_some() || b.address_of.is_some());
+    let down = (0..).zip(&scenario.nodes).fold(0, |m, (i, n)| m | u8::from(n.down) << i);
+    let mask = |i: usize| if anybody || fallible >> i & 1 == 1 { u8::MAX } else { fallible | down };
+    (0..scenario.nodes.len()).map(mask).collect()
 }
 
 fn config(scenario: &Scenario, i: usize) -> Result<Config, ScenarioError> {
