@@ -27,6 +27,9 @@ impl Address {
 /// The longest textual address that fits the 46 bytes of the wire with its terminator.
 pub const MAX_IP_LEN: usize = 45;
 
+/// The longest hostname that can be announced (server.h `NET_HOST_STR_LEN`, less its terminator).
+pub(crate) const MAX_HOSTNAME_LEN: usize = 255;
+
 /// Whether `text` can stand for an address or a hostname: visible ASCII without quotes and commas, which nodes.conf and an
 /// error line can hold. Empty (not known) can.
 pub(crate) fn is_host_text(text: &[u8]) -> bool {

@@ -324,6 +324,15 @@ fn extensions() {
     for bad in [b' ', b'\n', b',', b'"', 0xc3] {
         assert_eq!(hostname(&with(pong, |b| b[2474] = bad)), Err(PacketError::Hostname));
     }
+    let long = |len: usize| {
+        let mut message = pong.clone();
+        if let Body::Heartbeat { hostname, .. } = &mut message.body {
+            *hostname = Some("h".repeat(len).into());
+        }
+        hostname(&encode(&message)).map(|h| h.map_or(0, |h| h.len()))
+    };
+    assert_eq!(long(255), Ok(255));
+    assert_eq!(long(256), Err(PacketError::Hostname));
 }
 
 #[test]
