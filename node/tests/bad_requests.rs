@@ -110,6 +110,19 @@ fn a_rest_that_comes_after_all_is_read() {
 }
 
 #[test]
+fn a_large_request_leaves_no_large_buffer_to_the_next_one() {
+    let server = TestServer::start(&[]);
+    let (mut other, mut slow) = (server.client(), server.client());
+    let before = info(&mut other, "used_memory");
+    let value = "v".repeat(20 * MB);
+    slow.send_raw(format!("*2\r\n$4\r\nECHO\r\n${}\r\n{value}\r\n*1\r\n$4\r\nPI", value.len()).as_bytes());
+    assert!(slow.reply().len() > value.len());
+    wait_for("it is given back", || info(&mut other, "used_memory") < before + MB);
+    slow.send_raw(b"NG\r\n");
+    assert_eq!(slow.reply(), "+PONG");
+}
+
+#[test]
 fn a_client_that_never_reads_is_closed_before_its_reply_is_made() {
     let limit = "normal 2mb 0 0 pubsub 1mb 0 0";
     let mut server = TestServer::start(&["--client-output-buffer-limit", limit]);

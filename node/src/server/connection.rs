@@ -258,15 +258,18 @@ impl Input {
         }
     }
 
-    /// Nothing came: somebody else may use the buffer. The little that is there of a request is kept aside, since its rest may
-    /// never come.
+    /// Nothing came: somebody else may use the buffer. What little is there of a request is kept aside, since its rest may never
+    /// come.
     fn give_back(&mut self) {
         let kept = self.end - self.start;
-        if self.data.len() != READ_CHUNK || kept > READ_CHUNK / 8 {
+        if self.data.len() < READ_CHUNK || kept > self.data.len() / 8 {
             return;
         }
         let own = self.data[self.start..self.end].to_vec();
         (self.start, self.end) = (0, kept);
-        SPARE.set(std::mem::replace(&mut self.data, own));
+        let given = std::mem::replace(&mut self.data, own);
+        if given.len() == READ_CHUNK {
+            SPARE.set(given);
+        }
     }
 }
