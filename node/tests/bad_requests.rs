@@ -66,7 +66,7 @@ fn a_length_is_refused_or_reserves_nothing() {
 #[test]
 fn halves_of_requests_take_little_and_are_let_go_in_time() {
     const CLIENTS: usize = 300;
-    let server = TestServer::start(&["--timeout", "2"]);
+    let server = TestServer::start(&[]);
     let mut other = server.client();
     let before = info(&mut other, "used_memory");
     let halves =
@@ -80,6 +80,7 @@ fn halves_of_requests_take_little_and_are_let_go_in_time() {
     let each = (info(&mut other, "used_memory") - before) / CLIENTS;
     assert!(each < 8192, "{each} bytes for each");
     // Whoever speaks stays.
+    assert_eq!(other.run("CONFIG SET timeout 1"), "+OK");
     wait_for("they are closed", || info(&mut other, "connected_clients") == 1);
     assert!(silent.iter_mut().all(TestClient::is_closed));
     assert_eq!(other.run("EXISTS k"), ":0", "no half was run");
