@@ -76,6 +76,11 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
+    /// Whether they claim both roles, which nobody can have and nodes.conf refuses.
+    pub(crate) const fn has_two_roles(self) -> bool {
+        self.any(Self::MASTER) && self.any(Self::REPLICA)
+    }
+
     /// These flags and those.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)

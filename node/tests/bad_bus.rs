@@ -214,7 +214,7 @@ fn every_field_of_a_message_wrong_in_turn() {
         ("extensions", 2214, 2, true),
         ("pport", 2246, 2, false),
         ("cport", 2248, 2, false),
-        ("flags", 2250, 2, false),
+        ("flags", 2250, 2, true),
         ("state", 2252, 1, false),
         ("mflags", 2253, 3, false),
         ("name in gossip", entry, 40, false),
@@ -413,6 +413,11 @@ fn a_known_name_that_somebody_else_claims_goes_back_to_its_owner() {
     let place = format!("{name} 127.0.0.1:{}@{other_bus} master - ", other.port);
     wait_for("they know each other", || client.run("cluster nodes").contains(&place));
     wait_for("both ways", || field(&mut second, "cluster_known_nodes") == "2");
+    let me = client.run("cluster myid").trim_matches('"').to_owned();
+    let file = other.dir.path().join("nodes.conf");
+    wait_for("it has saved that", || {
+        std::fs::read_to_string(&file).is_ok_and(|text| text.contains(&format!("{me} 127.0.0.1:")))
+    });
     // Somebody says from elsewhere that it is the other node.
     let mut liar = Peer::new(5);
     liar.name = NodeId::parse(name.as_bytes()).expect("a name");
@@ -429,7 +434,7 @@ fn a_known_name_that_somebody_else_claims_goes_back_to_its_owner() {
 
     // The same from a node that was started with a copy of the other's file.
     let copy = tempfile::tempdir().expect("a directory");
-    std::fs::copy(other.dir.path().join("nodes.conf"), copy.path().join("nodes.conf")).expect("copied");
+    std::fs::copy(&file, copy.path().join("nodes.conf")).expect("copied");
     let dir = copy.path().to_str().expect("a path");
     let (double, _) = TestServer::start_node(&["--cluster-node-timeout", "2000", "--dir", dir]);
     let mut third = double.client();

@@ -18,6 +18,7 @@ use crate::slot::SlotSet;
 /// - Names must be names. A wrong one in the header (sender, master), a FAIL or an UPDATE drops the packet. A gossip entry with
 ///   a wrong name or address, or with the flag `myself`, is left out, and the rest is used: it may be another node's lie that an
 ///   honest peer passes on (7.0 takes it in as it is, and could not read its own nodes.conf again).
+/// - Nobody is master and replica: a header that says so drops the packet, such a gossip entry is left out. (7.0 takes both in.)
 /// - An announced address and a hostname are visible ASCII that nodes.conf can hold, the hostname of at most 255 bytes, as
 ///   the directive has it, or the packet is dropped.
 /// - `extensions` means nothing without its bit in mflags. Unknown extensions are skipped; of several hostnames the last counts.
@@ -41,6 +42,10 @@ pub fn decode(bytes: &[u8]) -> Result<Message, PacketError> {
 
 fn read_header(header: &[u8; HEADER_LEN]) -> Result<Header, PacketError> {
     let master: [u8; ID_LEN] = take(header, at::MASTER);
+    let flags = Flags(u16::from_be_bytes(take(header, at::FLAGS)));
+    if flags.has_two_roles() {
+        return Err(PacketError::TwoRoles);
+    }
     Ok(Header {
         sender: name(&header[at::SENDER..at::SENDER + ID_LEN], "sender")?,
         current_epoch: Epoch(u64::from_be_bytes(take(header, at::CURRENT_EPOCH))),
@@ -54,7 +59,7 @@ fn read_header(header: &[u8; HEADER_LEN]) -> Result<Header, PacketError> {
             pport: u16::from_be_bytes(take(header, at::PPORT)),
             cport: u16::from_be_bytes(take(header, at::CPORT)),
         },
-        flags: Flags(u16::from_be_bytes(take(header, at::FLAGS))),
+        flags,
         state_ok: header[at::STATE] == 0,
         paused: header[at::MFLAGS] & MFLAG_PAUSED != 0,
         force_ack: header[at::MFLAGS] & MFLAG_FORCE_ACK != 0,
@@ -165,7 +170,7 @@ fn read_hostname(data: &[u8]) -> Result<Option<Box<str>>, PacketError> {
 /// An entry, or nothing if no node can have meant it.
 fn read_gossip(entry: &[u8; GOSSIP_LEN]) -> Option<GossipEntry> {
     let flags = Flags(u16::from_be_bytes(take(entry, gossip_at::FLAGS)));
-    if flags.any(Flags::MYSELF) {
+    if flags.any(Flags::MYSELF) || flags.has_two_roles() {
         return None;
     }
     Some(GossipEntry {
@@ -255,6 +260,8 @@ pub enum PacketError {
     Name(&'static str),
     /// The announced address is no text.
     Address,
+    /// The sender says that it is a master and a replica.
+    TwoRoles,
 }
 
 impl PacketError {
@@ -299,6 +306,7 @@ impl fmt::Display for PacketError {
             Self::Trailing(bytes) => write!(f, "{bytes} bytes behind the last gossip entry and extension"),
             Self::Name(field) => write!(f, "the name of the {field} is not 40 characters of a-z and 0-9"),
             Self::Address => f.write_str("the announced address is no text"),
+            Self::TwoRoles => f.write_str("the sender says that it is both master and replica"),
         }
     }
 }
