@@ -14,6 +14,9 @@ pub(crate) struct OutputLimit {
 /// A client may leave so much unread before it has authenticated itself, in bytes (CVE-2025-21605).
 const UNAUTHENTICATED: usize = 1024;
 
+/// No reply is longer than this, whatever the directives allow, in bytes: a request of a few bytes can ask for any amount.
+const LONGEST_REPLY: usize = 4 << 30;
+
 impl OutputLimit {
     /// The limits of normal clients and of those with subscriptions, from the directive's value.
     pub(crate) fn parse(value: &[u8]) -> [Self; 2] {
@@ -41,15 +44,29 @@ pub struct Pause {
 }
 
 impl Server {
+    /// The limits of a client's class. One that monitors gets what it did not ask for one by one, as subscribers do.
+    fn output_limit(&self, client: &Client) -> OutputLimit {
+        self.limits.output[usize::from(client.monitor || !client.subscriptions.is_empty())]
+    }
+
+    /// Where the writing of replies stops: the connection is closed once it has come so far ([`Server::check_output`]).
+    pub(crate) fn most_output(&self, client: &Client) -> usize {
+        match self.output_limit(client).hard {
+            0 => LONGEST_REPLY,
+            hard => hard.min(LONGEST_REPLY),
+        }
+    }
+
     /// Closes a client that leaves more unread than it may.
     pub(crate) fn check_output(&mut self, client: &mut Client) {
         let waiting = client.reply.pending().len();
         self.stats.most_output = self.stats.most_output.max(waiting);
-        let limit = self.limits.output[usize::from(!client.subscriptions.is_empty())];
+        let limit = self.output_limit(client);
         let soft = limit.soft > 0 && waiting > limit.soft;
         let since = if soft { Some(*client.soft_limit_since.get_or_insert(self.now_ms)) } else { None };
         client.soft_limit_since = since;
-        let over = limit.hard > 0 && waiting > limit.hard
+        let over = client.reply.is_cut()
+            || limit.hard > 0 && waiting > limit.hard
             || since.is_some_and(|since| self.now_ms - since > limit.soft_ms)
             || !client.authenticated && waiting > UNAUTHENTICATED;
         if over && client.close != Close::Now {
