@@ -240,6 +240,8 @@ fn same_sets(name: &str, d: u8, change: impl Fn(&mut Scenario, bool)) {
     let [with, without] = [true, false].map(|on| {
         let mut s = built_in(name);
         s.d = d;
+        // Which of several alike nodes stands for them is each world's own choice.
+        s.alike.clear();
         change(&mut s, on);
         node_states(s)
     });
@@ -311,6 +313,17 @@ fn who_differs_is_not_alike() {
     refused("gossip-collision", &[&["A", "B"]], "epochs that differ");
     refused("migration-h12", &[&["A", "B"]], "nobody gives commands");
     refused("fd-3-crash", &[&["B", "Q"]], "no node");
+}
+
+#[test]
+fn who_sent_a_fail_need_not_be_told() {
+    let change = |s: &mut Scenario, bits: bool| s.options.fail_bits = bits;
+    for name in ["fd-3-crash", "fd-3-cut-in", "fd-3-cut-out", "fd-3-early"] {
+        same_sets(name, 1, change);
+    }
+    for name in ["fd-3-pause", "fd-3-crash-pause", "fd-3-2-deaths", "fd-5-crash"] {
+        same_sets(name, 0, change);
+    }
 }
 
 #[test]

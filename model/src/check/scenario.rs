@@ -257,6 +257,8 @@ pub struct Options {
     pub idle_reports: bool,
     /// A FAIL is sent to the node that it is about too, as Redis does. That node ignores it, so it may be left out (a test compares).
     pub fail_to_subject: bool,
+    /// A FAIL on its way is one bit for each receiver and subject, whoever sent it, without its place among other messages (a test compares).
+    pub fail_bits: bool,
     /// An UPDATE is settled in the step that provokes it, applied or dropped, if its receiver runs and the link is open and empty (a test
     /// compares).
     pub update_at_once: bool,
@@ -285,6 +287,7 @@ impl Default for Options {
             clear_reports: false,
             idle_reports: true,
             fail_to_subject: true,
+            fail_bits: false,
             update_at_once: false,
             gossip_sets: false,
             blacklist_outlasts_messages: false,

@@ -191,6 +191,7 @@ impl World {
                 What::Answer(id, of) => (target(link), In::Answer(id, of)),
                 What::Parked(_) => return None,
             },
+            Move::Fail { node, subject, .. } => (usize::from(node), In::Fail(subject)),
             Move::Timer { node, timer } => (usize::from(node), In::Timer(timer)),
             Move::Pfail { node, peer } => (usize::from(node), In::Overdue(peer)),
             Move::WrongName { node, peer, there } => {

@@ -9,7 +9,7 @@ use crate::check::scenario::{Scenario, address_of};
 use crate::command::Command;
 use crate::config::{Config, Keyspace};
 use crate::effect::{Effect, Effects, Reply, To};
-use crate::id::{NODE_ID_LEN, NodeId};
+use crate::id::{Epoch, NODE_ID_LEN, NodeId};
 use crate::input::{Dice, Input, Link, Receipt, Timer};
 use crate::message::{Body, GossipEntry, Header, Heartbeat, Message};
 use crate::route::RouteTable;
@@ -89,6 +89,8 @@ pub(super) enum In {
     Header { header: u32, reply: bool, pick: u8, expired: bool },
     /// FAIL or UPDATE.
     Shot(u32),
+    /// A FAIL about the node at this position, of nobody in particular.
+    Fail(u8),
     /// The MEET or PING of a handshake, with the sender's placeholder.
     Ask(u32, u8),
     /// The PONG on a placeholder's connection.
@@ -126,6 +128,7 @@ impl In {
             Self::Restart(saved) => (8, saved, 0),
             Self::BeforeSleep => (9, 0, 0),
             Self::WrongName(header, peer) => (10, header, peer.into()),
+            Self::Fail(subject) => (11, 0, subject.into()),
         };
         u64::from(id) << 32 | kind << 16 | of
     }
@@ -511,6 +514,16 @@ impl Contents {
             }
             In::Shot(id) | In::Ask(id, _) => {
                 let message = self.shots.get(id).clone();
+                receive(Link::Inbound(Some(message.header.sender)), message, true)
+            }
+            In::Fail(subject) => {
+                // Its sender is somebody whom the receiver knows, and its epochs teach nothing.
+                let node = &self.facts(state).state;
+                let known = node.peers().iter().find(|p| p.id != node.me() && !p.in_handshake());
+                let mut header = self.headers.get(self.facts(state).header).header.clone();
+                header.sender = known.map_or(node.me(), |p| p.id);
+                (header.current_epoch, header.config_epoch) = (Epoch::ZERO, Epoch::ZERO);
+                let message = Message { header, body: Body::Fail(node_id(subject.into())) };
                 receive(Link::Inbound(Some(message.header.sender)), message, true)
             }
             In::Answer(id, of) => receive(Link::Outbound(placeholder(of)), self.shots.get(id).clone(), true),

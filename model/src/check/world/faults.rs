@@ -69,6 +69,7 @@ impl World {
         cell.life = if for_good { Life::Dead } else { Life::Down };
         cell.drowsy = 0;
         base.forget_pings(node);
+        (base.fails[node], base.more_fails[node]) = (0, 0);
         let cell = &mut base.nodes[node];
         if power {
             cell.saved = cell.synced;

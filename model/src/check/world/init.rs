@@ -63,6 +63,7 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         clients: scenario.clients,
         operators: scenario.operators.len(),
         disks,
+        fails: scenario.options.fail_bits,
         pings: f.lost_pings > 0,
         faults: faults.iter().any(|&n| n > 0) || scenario.nodes.iter().any(|n| n.down),
     };

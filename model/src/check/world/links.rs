@@ -90,6 +90,9 @@ impl World {
             }
         }
         self.losses(s, steps);
+        if self.shape.fails {
+            self.fails(s, steps);
+        }
         if self.shape.pings {
             self.unanswered(s, steps);
         }
@@ -227,12 +230,14 @@ impl World {
     pub(super) fn settle(
         &self,
         s: &WorldState,
-        next: WorldState,
+        mut next: WorldState,
         actors: &[usize],
         sent: &[Sent],
         doing: Doing,
         steps: &mut Steps<'_>,
     ) {
+        let rest = self.shape.fails.then(|| self.take_fails(&mut next, sent));
+        let sent = rest.as_deref().unwrap_or(sent);
         let actor = actors.first().copied().unwrap_or(0);
         let (shots, full) = self.queued(&next, actor, sent);
         if full {

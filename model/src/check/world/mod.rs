@@ -13,6 +13,7 @@
 mod claims;
 mod clients;
 mod contents;
+mod fails;
 mod faults;
 mod init;
 mod links;
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stateright::{Model, Property};
 
 use super::explore::{Explorable, StepKind, Taken, Visit};
-use super::scenario::{Scenario, ScenarioError, ScriptStep};
+use super::scenario::{MAX_NODES, Scenario, ScenarioError, ScriptStep};
 use crate::input::Timer;
 
 pub(crate) use contents::node_id;
@@ -178,6 +179,17 @@ enum Move {
     },
     Resync {
         node: u8,
+    },
+    /// A FAIL about `subject` arrives, of nobody in particular.
+    Fail {
+        node: u8,
+        subject: u8,
+        stays: bool,
+    },
+    /// It is lost.
+    LoseFail {
+        node: u8,
+        subject: u8,
     },
     /// A PING is lost, or its PONG.
     LosePing {
@@ -561,6 +573,7 @@ impl Explorable for World {
             && s.messages.is_empty()
             && s.cut_in == 0
             && s.cut_out == 0
+            && s.fails == [0; MAX_NODES]
             && s.nodes[..self.shape.nodes].iter().all(|c| matches!(c.life, Life::Up | Life::Dead))
             && s.transfers.iter().all(|t| t.stage == state::Stage::Astray)
             && s.operators[..self.shape.operators]

@@ -180,6 +180,13 @@ impl World {
                 )
             }
             Move::Reset { from, to } => format!("the connection from {} to {} breaks", n(from), n(to)),
+            Move::Fail { node, subject, stays } => {
+                let stays = if stays { "; one like it follows" } else { "" };
+                format!("{} receives a FAIL about {}{stays}", n(node), n(subject))
+            }
+            Move::LoseFail { node, subject } => {
+                format!("the FAILs about {} to {} are lost", n(subject), n(node))
+            }
             Move::LosePing { from, to } => {
                 format!("the PING of {} to {} is lost, or its PONG", n(from), n(to))
             }
@@ -274,6 +281,12 @@ impl World {
                 }
             }
             text.push('\n');
+        }
+        for (i, subjects) in s.fails[..self.shape.nodes].iter().enumerate() {
+            for subject in (0..self.shape.nodes as u8).filter(|n| subjects >> n & 1 == 1) {
+                let _ =
+                    writeln!(text, "on its way to {}: FAIL about {}", self.name(i as u8), self.name(subject));
+            }
         }
         for item in &s.messages {
             let (from, to) = self.ends(item.link);

@@ -18,6 +18,9 @@ pub struct WorldState {
     /// Nodes all of whose messages out (in) are held up.
     pub(super) cut_out: u8,
     pub(super) cut_in: u8,
+    /// For each node, about whom a FAIL is on its way to it, and about whom more than one, where they are not told apart by sender.
+    pub(super) fails: [u8; MAX_NODES],
+    pub(super) more_fails: [u8; MAX_NODES],
     /// Own links whose last PING is lost, as bits `from * MAX_NODES + to`.
     pub(super) lost_pings: u64,
 }
@@ -219,6 +222,8 @@ pub(super) struct Shape {
     pub(super) operators: usize,
     pub(super) disks: bool,
     pub(super) faults: bool,
+    /// FAILs are told apart by receiver and subject alone.
+    pub(super) fails: bool,
     /// PINGs may be lost.
     pub(super) pings: bool,
 }
@@ -240,6 +245,10 @@ impl WorldState {
             out.extend(self.nodes[..shape.nodes].iter().map(|c| c.drowsy));
             out.extend(self.budgets.0);
             out.extend([self.cut_out, self.cut_in]);
+        }
+        if shape.fails {
+            out.extend(&self.fails[..shape.nodes]);
+            out.extend(&self.more_fails[..shape.nodes]);
         }
         if shape.pings {
             out.extend(self.lost_pings.to_le_bytes());
@@ -304,6 +313,10 @@ impl WorldState {
             state.budgets.0.iter_mut().for_each(|b| *b = r.byte());
             state.cut_out = r.byte();
             state.cut_in = r.byte();
+        }
+        if shape.fails {
+            state.fails[..shape.nodes].iter_mut().for_each(|f| *f = r.byte());
+            state.more_fails[..shape.nodes].iter_mut().for_each(|f| *f = r.byte());
         }
         if shape.pings {
             state.lost_pings = u64::from_le_bytes(core::array::from_fn(|_| r.byte()));
@@ -372,6 +385,7 @@ impl WorldState {
             operators: MAX_OPERATORS,
             disks: true,
             faults: true,
+            fails: true,
             pings: true,
         };
         let mut bytes = Vec::with_capacity(96);

@@ -134,6 +134,11 @@ impl Alike {
         }
         to.cut_in = self.mask(way, s.cut_in);
         to.cut_out = self.mask(way, s.cut_out);
+        for place in 0..self.nodes {
+            let before = usize::from(way.from[place]);
+            to.fails[place] = self.mask(way, s.fails[before]);
+            to.more_fails[place] = self.mask(way, s.more_fails[before]);
+        }
         to.lost_pings = 0;
         for (a, b) in pairs(self.nodes).filter(|&(a, b)| s.ping_lost(a, b)) {
             to.set_ping_lost(way.to[a].into(), way.to[b].into(), true);
