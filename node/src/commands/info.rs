@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::{Spec, introspect};
 use crate::keyspace::Keyspace;
-use crate::memory::used;
 use crate::resp::Args;
 use crate::server::{Client, Server, unix_micros};
 
@@ -107,7 +106,7 @@ fn clients_section(server: &Server, out: &mut String) {
 }
 
 fn memory_section(server: &Server, out: &mut String) {
-    let (resident, now) = (resident_bytes(), used());
+    let (resident, now) = (resident_bytes(), server.used_memory());
     let peak = server.stats.peak_memory.max(now);
     let (clients, total) = (super::memory::of_clients(server, None), total_memory());
     let baseline = server.baseline;
@@ -140,8 +139,8 @@ fn memory_section(server: &Server, out: &mut String) {
         "mem_clients_normal": clients,
         "mem_allocator": "libc",
         "active_defrag_running": 0,
-        "lazyfree_pending_objects": 0,
-        "lazyfreed_objects": 0,
+        "lazyfree_pending_objects": server.garbage.pending(),
+        "lazyfreed_objects": server.garbage.freed(),
     );
 }
 
@@ -173,7 +172,7 @@ fn stats_section(server: &Server, out: &mut String) {
         "instantaneous_input_kbps": format_args!("{:.2}", input / 1024.0),
         "instantaneous_output_kbps": format_args!("{:.2}", output / 1024.0),
         "rejected_connections": stats.rejected,
-        "sync_full": 0,
+        "sync_full": stats.full_dumps,
         "sync_partial_ok": 0,
         "sync_partial_err": 0,
         "expired_keys": server.dbs.iter().map(Keyspace::expired).sum::<u64>(),
@@ -278,7 +277,8 @@ fn cluster_section(server: &Server, out: &mut String) {
 
 fn keyspace_section(server: &Server, out: &mut String) {
     for (i, db) in server.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
-        let _ = write!(out, "db{i}:keys={},expires={},avg_ttl=0\r\n", db.len(), db.expires());
+        let (keys, expires, ttl) = (db.len(), db.expires(), db.mean_ttl(server.now_ms));
+        let _ = write!(out, "db{i}:keys={keys},expires={expires},avg_ttl={ttl}\r\n");
     }
 }
 

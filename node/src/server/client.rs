@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+use super::Backup;
 use crate::resp::{OwnedArgs, Protocol, Reply};
 
 /// Whether a connection stays.
@@ -77,6 +78,15 @@ pub enum Waiting {
     Replicas(i64),
 }
 
+/// What a client has said of itself with REPLCONF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// Something that only a replica says.
+    pub as_replica: bool,
+    /// It wants a dump, and no stream of commands behind it.
+    pub rdb_only: bool,
+}
+
 /// What a client has subscribed to.
 #[derive(Clone, Debug, Default)]
 pub struct Subscriptions {
@@ -122,6 +132,10 @@ pub struct Client {
     pub subscriptions: Subscriptions,
     /// It said MONITOR.
     pub monitor: bool,
+    /// What it has said with REPLCONF.
+    pub handshake: Handshake,
+    /// Present while a dump is sent to it; it runs no commands then.
+    pub backup: Option<Backup>,
     /// Present while it waits.
     pub blocked: Option<Blocked>,
     /// Since when its output has been above the soft limit, Unix time in milliseconds.
@@ -166,6 +180,8 @@ impl Client {
             watching: Vec::new(),
             subscriptions: Subscriptions::default(),
             monitor: false,
+            handshake: Handshake::default(),
+            backup: None,
             blocked: None,
             soft_limit_since: None,
             asking: false,
@@ -185,7 +201,8 @@ impl Client {
     /// The memory that it takes, in bytes.
     pub fn memory(&self) -> usize {
         let queue = self.multi.as_ref().map_or(0, |m| m.size);
-        size_of::<Self>() + self.queued_input + self.input_room + self.reply.capacity() + queue
+        let backup = self.backup.as_ref().map_or(0, Backup::ready);
+        size_of::<Self>() + self.queued_input + self.input_room + self.reply.capacity() + queue + backup
     }
 
     /// Ends the connection at once.
@@ -211,12 +228,14 @@ impl Client {
         self.readonly = false;
         self.reply_mode = ReplyMode::On;
         self.no_evict = false;
+        self.handshake = Handshake::default();
     }
 
     /// Its line in CLIENT LIST (networking.c `catClientInfoString`), without the line end.
     pub fn describe(&self, now_ms: i64) -> String {
         let marks = [
             ('O', self.monitor),
+            ('S', self.backup.is_some()),
             ('P', !self.subscriptions.is_empty()),
             ('x', self.multi.is_some()),
             ('b', self.blocked.is_some()),

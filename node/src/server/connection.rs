@@ -83,6 +83,11 @@ impl Connection {
         let wake = Rc::clone(&self.client.borrow().wake);
         loop {
             let patience = self.execute();
+            if self.client.borrow().backup.is_some() {
+                // Others have their turn between two pieces.
+                tokio::task::yield_now().await;
+                self.shared.borrow_mut().go_on_with_backup(&mut self.client.borrow_mut());
+            }
             let mut woken = pin!(wake.notified());
             let mut timer = pin!(tokio::time::sleep(patience.unwrap_or_default()));
             let event = poll_fn(|cx| {
@@ -112,7 +117,10 @@ impl Connection {
         client.input_room = self.input.data.len() - client.queued_input;
         let mut limits = Limits { max_bulk: server.limits.max_bulk, unauthenticated: false };
         loop {
-            if client.close != Close::Open || server.stopping || client.reply.pending().len() >= OUTPUT_LIMIT
+            if client.close != Close::Open
+                || client.backup.is_some()
+                || server.stopping
+                || client.reply.pending().len() >= OUTPUT_LIMIT
             {
                 break;
             }
@@ -182,6 +190,7 @@ impl Connection {
             }
         }
         let unsent = client.reply.pending().len();
+        let next_piece = sent > 0 && unsent == 0 && client.backup.is_some();
         if sent > 0 {
             let stats = &mut self.shared.borrow_mut().stats;
             stats.output_bytes += sent as u64;
@@ -190,7 +199,7 @@ impl Connection {
         if client.close == Close::AfterReply {
             return if unsent == 0 { Poll::Ready(Event::Ended) } else { Poll::Pending };
         }
-        if was_full && unsent < OUTPUT_LIMIT {
+        if was_full && unsent < OUTPUT_LIMIT || next_piece {
             // What waited for room can run.
             return Poll::Ready(Event::Progress);
         }

@@ -1,6 +1,6 @@
 //! What a client may leave unread (`client-output-buffer-limit`), and CLIENT PAUSE.
 
-use super::{Client, Close, Server};
+use super::{Backup, Client, Close, Server};
 use crate::resp::parse_i64;
 
 /// The limits of a class of clients; 0 is none.
@@ -15,8 +15,8 @@ pub(crate) struct OutputLimit {
 const UNAUTHENTICATED: usize = 1024;
 
 impl OutputLimit {
-    /// The limits of normal clients and of those with subscriptions, from the directive's value.
-    pub(crate) fn parse(value: &[u8]) -> [Self; 2] {
+    /// The limits of normal clients, of those with subscriptions and of replicas, from the directive's value.
+    pub(crate) fn parse(value: &[u8]) -> [Self; 3] {
         let words: Vec<&[u8]> = value.split(|&b| b == b' ').collect();
         let number = |word: &[u8]| parse_i64(word).unwrap_or(0).max(0);
         let of = |class: &[u8]| {
@@ -27,7 +27,7 @@ impl OutputLimit {
                 soft_ms: number(four[3]).saturating_mul(1000),
             })
         };
-        [of(b"normal"), of(b"pubsub")]
+        [of(b"normal"), of(b"pubsub"), of(b"slave")]
     }
 }
 
@@ -43,9 +43,10 @@ pub struct Pause {
 impl Server {
     /// Closes a client that leaves more unread than it may.
     pub(crate) fn check_output(&mut self, client: &mut Client) {
-        let waiting = client.reply.pending().len();
+        let waiting = client.reply.pending().len() + client.backup.as_ref().map_or(0, Backup::ready);
         self.stats.most_output = self.stats.most_output.max(waiting);
-        let limit = self.limits.output[usize::from(!client.subscriptions.is_empty())];
+        let class = if client.backup.is_some() { 2 } else { usize::from(!client.subscriptions.is_empty()) };
+        let limit = self.limits.output[class];
         let soft = limit.soft > 0 && waiting > limit.soft;
         let since = if soft { Some(*client.soft_limit_since.get_or_insert(self.now_ms)) } else { None };
         client.soft_limit_since = since;

@@ -23,6 +23,8 @@ pub struct Stats {
     pub errors: u64,
     /// Keys dropped because of `maxmemory`.
     pub evicted: u64,
+    /// Dumps of the whole data set begun.
+    pub full_dumps: u64,
     /// Clients closed because they left too much output unread.
     pub output_limit_disconnections: u64,
     /// Clients closed because of too long a request.
