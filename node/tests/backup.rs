@@ -169,6 +169,19 @@ fn who_leaves_too_much_unread_is_closed() {
 }
 
 #[test]
+fn who_takes_nothing_is_closed() {
+    let mut server = TestServer::start(&["--repl-timeout", "1", "--rdbcompression", "no"]);
+    let mut client = server.client();
+    let value = "x".repeat(1000);
+    let sets: Vec<String> = (0..40_000).map(|i| format!("SET {i} {value}")).collect();
+    pipeline(&mut client, &sets);
+    let taker = Taker::start(server.port);
+    server.wait_for("does not take its dump");
+    assert_eq!(taker.finish(), None);
+    assert_eq!(client.run("DBSIZE"), ":40000");
+}
+
+#[test]
 fn replicas_are_refused() {
     let server = TestServer::start(&["--requirepass", "secret"]);
     let mut client = server.client();

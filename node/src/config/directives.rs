@@ -180,7 +180,7 @@ pub static DIRECTIVES: &[Directive] = &[
     d("repl-diskless-sync-delay", "", Int(0, i32::MAX as i64), "5", CHANGES, IDLE),
     d("repl-diskless-sync-max-replicas", "", Int(0, i32::MAX as i64), "0", CHANGES, IDLE),
     d("repl-ping-replica-period", "repl-ping-slave-period", Int(1, i32::MAX as i64), "10", CHANGES, IDLE),
-    d("repl-timeout", "", Int(1, i32::MAX as i64), "60", CHANGES, IDLE),
+    d("repl-timeout", "", Int(1, i32::MAX as i64), "60", CHANGES, USED),
     d("replica-announce-ip", "slave-announce-ip", Text, "", CHANGES, IDLE),
     d("replica-announce-port", "slave-announce-port", Int(0, 65535), "0", CHANGES, IDLE),
     d("replica-announced", "", YesNo, "yes", CHANGES, IDLE),

@@ -2,7 +2,7 @@
 //!
 //! The file shows the databases at one moment (see [`crate::keyspace::Keep`]) and is written while others are served. Nothing waits in memory
 //! but the next piece, and what had to be written because it was about to be changed; that counts as the output of a replica
-//! (`client-output-buffer-limit`). When all is sent the connection ends: there is no stream of commands behind it.
+//! (`client-output-buffer-limit`). Who takes nothing for `repl-timeout` is closed. When all is sent the connection ends: there is no stream of commands behind it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,6 +25,8 @@ pub struct Backup {
     left: Vec<usize>,
     /// All of it is in the client's output.
     whole: bool,
+    /// When the client last took some of it, Unix time in milliseconds.
+    pub taken_ms: i64,
 }
 
 impl Backup {
@@ -77,10 +79,21 @@ impl Server {
         }
         let mark = random_hex();
         client.reply.raw(format!("$EOF:{mark}\r\n").as_bytes());
-        client.backup = Some(Backup { file, mark, left, whole: false });
+        client.backup = Some(Backup { file, mark, left, whole: false, taken_ms: self.now_ms });
         self.stats.full_dumps += 1;
         let peer = &client.peer;
         self.log.notice(&format!("Client {peer} asks for a dump of all keys"));
+    }
+
+    /// Closes a client that does not take its dump.
+    pub(crate) fn check_backup(&self, client: &mut Client) {
+        let limit = self.config.int("repl-timeout").saturating_mul(1000);
+        if client.backup.as_ref().is_some_and(|b| self.now_ms - b.taken_ms > limit)
+            && client.close != Close::Now
+        {
+            self.log.warning(&format!("Client {} does not take its dump: closed", client.peer));
+            client.kill();
+        }
     }
 
     /// Makes the next piece of a client's dump ready.

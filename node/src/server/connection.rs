@@ -156,7 +156,8 @@ impl Connection {
         self.input.settle();
         client.queued_input = self.input.end - self.input.start;
         client.input_room = self.input.data.len() - client.queued_input;
-        server.stats.most_input = server.stats.most_input.max(client.queued_input);
+        let second = server.now_ms / 1000;
+        server.stats.waiting.input(client.queued_input, second);
         if client.queued_input + self.parser.memory() > server.limits.query_buffer {
             let line = format!(
                 "Closing client that reached max query buffer length: {}",
@@ -192,7 +193,11 @@ impl Connection {
         let unsent = client.reply.pending().len();
         let next_piece = sent > 0 && unsent == 0 && client.backup.is_some();
         if sent > 0 {
-            let stats = &mut self.shared.borrow_mut().stats;
+            let mut server = self.shared.borrow_mut();
+            if let Some(backup) = &mut client.backup {
+                backup.taken_ms = server.now_ms;
+            }
+            let stats = &mut server.stats;
             stats.output_bytes += sent as u64;
             stats.writes += 1;
         }

@@ -44,7 +44,7 @@ impl Server {
     /// Closes a client that leaves more unread than it may.
     pub(crate) fn check_output(&mut self, client: &mut Client) {
         let waiting = client.reply.pending().len() + client.backup.as_ref().map_or(0, Backup::ready);
-        self.stats.most_output = self.stats.most_output.max(waiting);
+        self.stats.waiting.output(waiting, self.now_ms / 1000);
         let class = if client.backup.is_some() { 2 } else { usize::from(!client.subscriptions.is_empty()) };
         let limit = self.limits.output[class];
         let soft = limit.soft > 0 && waiting > limit.soft;

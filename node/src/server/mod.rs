@@ -353,6 +353,7 @@ impl Server {
                 self.log.line(Level::Verbose, "Closing idle client");
                 client.kill();
             }
+            self.check_backup(&mut client);
             if !client.reply.pending().is_empty() || client.backup.is_some() {
                 self.check_output(&mut client);
             }
