@@ -27,6 +27,9 @@ impl Address {
 /// The longest textual address that fits the 46 bytes of the wire with its terminator.
 pub const MAX_IP_LEN: usize = 45;
 
+/// The longest hostname that can be announced (server.h `NET_HOST_STR_LEN`, less its terminator).
+pub(crate) const MAX_HOSTNAME_LEN: usize = 255;
+
 /// Whether `text` can stand for an address or a hostname: visible ASCII without quotes and commas, which nodes.conf and an
 /// error line can hold. Empty (not known) can.
 pub(crate) fn is_host_text(text: &[u8]) -> bool {
@@ -71,6 +74,11 @@ impl Flags {
     /// Whether any of `other`'s flags is set.
     pub const fn any(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// Whether they claim both roles, which nobody can have and nodes.conf refuses.
+    pub(crate) const fn has_two_roles(self) -> bool {
+        self.any(Self::MASTER) && self.any(Self::REPLICA)
     }
 
     /// These flags and those.

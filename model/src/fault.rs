@@ -38,6 +38,8 @@ pub enum Fault {
     ServesWithMissingKeys,
     /// FORGET does not keep the node from being learned again (L7).
     ForgetsTheBlacklist,
+    /// A node that gossip names and nobody here knows is sent a MEET, at the address that gossip gives (S13; Redis before 5.0.10 and 6.0.5).
+    GossipMeetsUnknown,
     /// MIGRATE does not delete the key at the source (S7).
     MigrateKeepsKey,
     /// MIGRATE deletes the key at the source although the target refused it (S6).

@@ -7,7 +7,7 @@ use crate::id::{NodeId, mix64};
 use crate::input::{Dice, Receipt};
 use crate::message::{Body, GossipEntry, Header, Heartbeat, Message};
 use crate::state::{NodeState, Peer};
-use crate::step::Step;
+use crate::step::{Step, fault};
 
 /// The most nodes a table takes; more are not learned. Redis has no such bound, and recommends at most 1000.
 pub(crate) const MAX_NODES: usize = 16_384;
@@ -199,6 +199,12 @@ impl NodeState {
     ) {
         let refused = e.flags.any(Flags::NOADDR) || self.blacklist.contains(&e.node);
         if sender.is_none() || refused || self.peers.len() >= MAX_NODES {
+            return;
+        }
+        if fault!(cx.config, GossipMeetsUnknown) {
+            if !self.peers.iter().any(|p| p.in_handshake() && p.address == e.address) {
+                self.start_handshake(e.address.clone(), Flags::MEET, Dice::Least, cx);
+            }
             return;
         }
         let flags = e.flags.without(Flags::MYSELF.with(Flags::HANDSHAKE).with(Flags::MEET));

@@ -258,7 +258,7 @@ fn parse_flags(word: &[u8]) -> Result<Flags, String> {
             None => return Err(format!("unknown flag {}", shown(name))),
         }
     }
-    if all.any(Flags::MASTER) && all.any(Flags::REPLICA) {
+    if all.has_two_roles() {
         return Err("a node that is both master and slave".into());
     }
     Ok(all)

@@ -7,6 +7,7 @@ use crate::gossip::MAX_NODES;
 use crate::id::NodeId;
 use crate::input::{Delay, Dice, Link, Receipt, Timer};
 use crate::message::{Body, GossipEntry, Header, Heartbeat, Message};
+use crate::rules::Rules;
 use crate::state::{NodeState, Peer};
 use crate::step::{Step, fault};
 
@@ -55,11 +56,11 @@ impl NodeState {
         }
     }
 
-    /// The known node that speaks: the one the connection belongs to, **whatever name the header carries**, else the one with
+    /// The known node that speaks: the one the connection belongs to, **whatever name the header carries** (by the rules of 7.0), else the one with
     /// that name, to whom the connection belongs from then on. Never myself: whoever carries my name is a mirror or a liar, and
     /// changes nothing of me (Redis takes it for me).
     fn sender_of(&self, link: Link, header: &Header, cx: &mut Step<'_, impl Keyspace>) -> Option<NodeId> {
-        let speaker = self.speaker(link, &header.sender);
+        let speaker = self.speaker(link, &header.sender, &cx.config.rules);
         if let (Link::Inbound(tied), Some(id)) = (link, speaker)
             && tied != Some(id)
         {
@@ -69,9 +70,10 @@ impl NodeState {
     }
 
     /// Who speaks in a message on `link` whose header names `sender`: the known node that it is taken to come from, if any.
-    pub fn speaker(&self, link: Link, sender: &NodeId) -> Option<NodeId> {
+    pub fn speaker(&self, link: Link, sender: &NodeId, rules: &Rules) -> Option<NodeId> {
         let known = |id: &NodeId| self.peer(id).is_some_and(|p| !p.in_handshake() && *id != self.me);
         let tied = match link {
+            _ if !rules.link_names_sender => None,
             Link::Outbound(peer) => Some(peer),
             Link::Inbound(tied) => tied,
         };

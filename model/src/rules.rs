@@ -53,6 +53,12 @@ pub struct Rules {
     pub size_starts_at_one: bool,
     /// Error texts of CLUSTER MEET name the "TCP base port" (before 7.2).
     pub meet_errors_say_tcp: bool,
+    /// Whoever speaks on the connection to a node is taken for that node until the name in its header is compared, so that its epochs are
+    /// recorded for that node (`getNodeFromLinkAndMsg`, 2106, since 7.0); else only the name counts.
+    pub link_names_sender: bool,
+    /// A connection whose PING stays unanswered for half the node timeout is dropped only if nothing else is heard of the peer either
+    /// (`clusterCron`, step 3 of the nodes' turn; H39); else whatever is heard.
+    pub unanswered_ping_needs_silence: bool,
     /// A step's Persist comes ahead of its other effects (`clusterBeforeSleep`, 4246); else last, to show
     /// what breaks.
     pub persist_first: bool,
@@ -83,6 +89,8 @@ impl Rules {
             reset_clears_blacklist: false,
             size_starts_at_one: true,
             meet_errors_say_tcp: true,
+            link_names_sender: true,
+            unanswered_ping_needs_silence: true,
             persist_first: true,
         }
     }
@@ -94,13 +102,25 @@ impl Rules {
     /// - `setslot_bumps_only_if_importing` off: whoever is made owner of a slot by SETSLOT NODE raises its epoch, so every node believes it, whether
     ///   it imported the slot or not (H09; world `hardened-h09`).
     /// - `setslot_fsyncs` on: what a SETSLOT did survives a power failure (H21; world `hardened-power`).
+    /// - `link_names_sender` off: whoever answers where another node was looked for is not believed in that node's name, so no epoch of another
+    ///   cluster comes in (world `hardened-moved`).
+    /// - `unanswered_ping_needs_silence` off: a lost PING is repeated on a new connection though the peer's own PINGs come in, so no PFAIL stays for
+    ///   ever (H39; world `hardened-lost-ping`).
     pub const fn hardened() -> Self {
         Self {
             meet_once: false,
+            unanswered_ping_needs_silence: false,
+            link_names_sender: false,
             setslot_bumps_only_if_importing: false,
             setslot_fsyncs: true,
             ..Self::redis_7_0()
         }
+    }
+
+    /// Whether my connection to a peer is stuck and to be opened anew: its PING has been `unanswered` for half the node timeout, and the peer has
+    /// been `silent` as long, on every connection.
+    pub const fn drops_connection(&self, unanswered: bool, silent: bool) -> bool {
+        unanswered && (silent || !self.unanswered_ping_needs_silence)
     }
 
     /// The names of the sets of rules.

@@ -102,3 +102,23 @@ fn targets_that_fail() {
     assert_eq!(s.run("EXISTS k"), ":0");
     drop(server.join());
 }
+
+#[test]
+fn a_target_that_answers_byte_by_byte_is_given_up_in_time() {
+    let source = TestServer::start(&[]);
+    let mut client = source.client();
+    assert_eq!(client.run("SET k v"), "+OK");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    // It says something more often than the timeout, and never ends its line.
+    let target = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        while stream.write_all(b"+").is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let reply = client.run(&format!("MIGRATE 127.0.0.1 {port} k 0 300"));
+    assert_eq!(reply, "-IOERR error or timeout reading to target instance");
+    assert_eq!(client.run("GET k"), "\"v\"");
+    target.join().expect("it ends with the connection");
+}

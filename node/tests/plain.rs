@@ -309,7 +309,7 @@ fn one_client_never_reads_and_one_stops_halfway() {
     }
     let lines = c.run("CLIENT LIST");
     let waiting: Vec<u64> = lines
-        .split("obl=")
+        .split("omem=")
         .skip(1)
         .filter_map(|rest| rest.split(' ').next().and_then(|n| n.parse().ok()))
         .collect();

@@ -1,4 +1,7 @@
-//! Shared by the claims in `proofs/tests`: running a scenario to its end by both explorers.
+//! Shared by the claims in `proofs/tests`: running a scenario to its end by both explorers, and what must hold of any bytes that a
+//! node is sent.
+
+pub mod bad_input;
 
 use std::sync::Arc;
 

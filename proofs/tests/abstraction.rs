@@ -8,6 +8,7 @@ use slotproof_model::check::scenario::{Belief, Expect, Initially, NodeSpec, Oper
 use slotproof_model::check::world::World;
 use slotproof_model::{NodeState, Todo};
 use slotproof_proofs::{built_in, explore};
+use stateright::Model;
 
 /// The nodes of all states, messages left aside.
 type Seen = HashSet<Vec<(Arc<NodeState>, u8)>>;
@@ -41,6 +42,7 @@ fn one_set(scenario: &Scenario, capacities: &[u8], ds: &[u8]) -> usize {
 
 fn node(name: &str, epoch: u64, slots: &[u16]) -> NodeSpec {
     NodeSpec {
+        cluster: String::new(),
         name: name.into(),
         epoch,
         current_epoch: None,
@@ -141,7 +143,7 @@ fn update_world() -> Scenario {
 }
 
 fn belief(of: &str, slots: &[u16]) -> Belief {
-    Belief { node: of.into(), epoch: None, slots: Some(slots.to_vec()), flag: None }
+    Belief { node: of.into(), epoch: None, slots: Some(slots.to_vec()), flag: None, address_of: None }
 }
 
 #[test]
@@ -255,6 +257,62 @@ fn a_fail_need_not_reach_its_subject() {
     }
 }
 
+/// Explores a world with alike nodes and without, and counts the worlds behind those that are explored.
+fn stand_for_all(name: &str, d: u8, groups: &[&[&str]]) {
+    let mut all = built_in(name);
+    all.d = d;
+    all.alike = Vec::new();
+    let mut few = all.clone();
+    few.alike = groups.iter().map(|g| g.iter().map(ToString::to_string).collect()).collect();
+    let all = explore(all);
+    let world = World::new(few).expect("a world");
+    let (report, seen) = Explorer::new(&world).claims(world.claims()).project(Clone::clone);
+    assert_eq!(seen.iter().map(|s| world.worlds_behind(s)).sum::<usize>(), all.report.states, "{name}");
+    assert!(
+        seen.len() < all.report.states && report.complete() && report.depth == all.report.depth,
+        "{name}"
+    );
+    for property in world.scenario().expect.keys() {
+        let steps = report.counterexample(property).map(|c| c.path.steps.len());
+        assert_eq!(steps, all.steps(property), "{name}, {property}");
+    }
+}
+
+#[test]
+fn alike_nodes_stand_for_all_their_orders() {
+    stand_for_all("fd-5-crash", 0, &[&["B", "C", "D", "E"]]);
+    stand_for_all("fd-5-crash", 0, &[&["B", "C"], &["D", "E"]]);
+    stand_for_all("fd-3-crash", 1, &[&["B", "C"]]);
+    stand_for_all("fd-3-cut-out", 1, &[&["B", "C"]]);
+    stand_for_all("fd-3-cut-in", 1, &[&["B", "C"]]);
+    stand_for_all("fd-3-lost-ping", 0, &[&["B", "C"]]);
+    stand_for_all("fd-3-early", 1, &[&["A", "B", "C"]]);
+    stand_for_all("fd-3-2-deaths", 1, &[&["A", "B"]]);
+}
+
+/// The five voters of which two die are 12 million worlds without this.
+#[test]
+#[ignore = "takes minutes"]
+fn alike_nodes_stand_for_all_their_orders_in_large_worlds() {
+    stand_for_all("fd-3-pause", 1, &[&["B", "C"]]);
+    stand_for_all("fd-5-2-crashes", 0, &[&["A", "B"], &["C", "D", "E"]]);
+}
+
+#[test]
+fn who_differs_is_not_alike() {
+    let refused = |name: &str, groups: &[&[&str]], why: &str| {
+        let mut s = built_in(name);
+        s.alike = groups.iter().map(|g| g.iter().map(ToString::to_string).collect()).collect();
+        let error = World::new(s).err().expect("refused").to_string();
+        assert!(error.contains(why), "{name}: {error}");
+    };
+    refused("fd-3-crash", &[&["A", "B"]], "these nodes are not alike");
+    refused("fd-3-crash", &[&["B", "C"], &["B"]], "twice");
+    refused("gossip-collision", &[&["A", "B"]], "epochs that differ");
+    refused("migration-h12", &[&["A", "B"]], "nobody gives commands");
+    refused("fd-3-crash", &[&["B", "Q"]], "no node");
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn the_same_sets_at_greater_bounds() {
@@ -330,6 +388,31 @@ fn reports_about_failed_nodes_may_be_cleared() {
             Explorer::new(&world).project(bare).1
         };
         assert!(cleared(true) == cleared(false), "{name}");
+    }
+}
+
+#[test]
+fn reports_that_are_never_read_may_be_left_out() {
+    // Worlds where only A may be suspected, and suspects everybody: the node states are the same, but for the others' reports about each other.
+    for (name, d) in [("fd-3-pause", 0), ("fd-3-cut-in", 1), ("fd-3-cut-out", 1), ("fd-3-lost-ping", 0)] {
+        let mut s = built_in(name);
+        s.d = d;
+        let mut bare = |idle: bool| {
+            s.options.idle_reports = idle;
+            let world = World::new(s.clone()).expect("a world");
+            let first = world.node_states(&world.init_states()[0])[0].0.me();
+            let bare = |s: &_| -> Vec<NodeState> {
+                let nodes = world.node_states(s).into_iter();
+                let kept = |n: &NodeState| n.me() == first;
+                nodes
+                    .map(|(n, _)| if kept(&n) { NodeState::clone(&n) } else { n.with_reports_about(&first) })
+                    .collect()
+            };
+            let (report, seen) = Explorer::new(&world).claims(world.claims()).project(bare);
+            (report.states, seen)
+        };
+        let ((with, all), (without, some)) = (bare(true), bare(false));
+        assert!(all == some && without < with, "{name}: {with} and {without} states");
     }
 }
 

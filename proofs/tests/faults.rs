@@ -1,7 +1,9 @@
 //! Claim: every property can fail. For each, a rule broken inside the step is caught, in a world where the property holds without it
 //! (or, for S7 and S8, with a longer counterexample).
 
+use slotproof_model::check::explore::Explorer;
 use slotproof_model::check::scenario::{Expect, Initially, Scenario};
+use slotproof_model::check::world::World;
 use slotproof_model::fault::Fault;
 use slotproof_proofs::{Explored, built_in, explore};
 
@@ -62,6 +64,20 @@ fn s4_when_a_recorded_epoch_goes_back() {
 fn s5_when_one_report_less_than_a_majority_is_enough() {
     // With three voters the report that is read and the reader itself are a majority already.
     caught(&built_in("fd-5-crash"), Fault::QuorumOneLess, "S5");
+}
+
+/// The world with the fault has no end that is near: the search stops at the violation.
+#[test]
+fn s13_when_gossip_introduces_whoever_lives_there() {
+    let mut s = built_in("gossip-recycled");
+    s.d = 0;
+    s.fault = Some(Fault::GossipMeetsUnknown);
+    let world = World::new(s).expect("a world");
+    let report = Explorer::new(&world).claims(world.claims()).stop_at_violation().run();
+    let found = report.counterexample("S13").expect("violated");
+    let last = found.path.steps.last().expect("a step");
+    let complaint = world.complaint("S13", &last.state).expect("what is wrong");
+    assert!(complaint.ends_with("which belongs to another cluster"), "{complaint}");
 }
 
 #[test]
@@ -151,6 +167,7 @@ fn s10_when_any_claim_takes_a_slot() {
             epoch: None,
             slots: Some(vec![1]),
             flag: None,
+            address_of: None,
         }];
     }
     s.nodes[1].believes = vec![slotproof_model::check::scenario::Belief {
@@ -158,6 +175,7 @@ fn s10_when_any_claim_takes_a_slot() {
         epoch: None,
         slots: Some(vec![0]),
         flag: None,
+        address_of: None,
     }];
     caught(&s, Fault::ClaimAtAnyEpoch, "S10");
 }
@@ -195,12 +213,14 @@ fn l2_when_updates_are_ignored() {
         epoch: None,
         slots: Some(vec![3]),
         flag: None,
+        address_of: None,
     }];
     s.nodes[2].believes = vec![slotproof_model::check::scenario::Belief {
         node: "B".into(),
         epoch: Some(2),
         slots: Some(vec![2]),
         flag: None,
+        address_of: None,
     }];
     s.options.patient = true;
     caught(&s, Fault::IgnoreUpdates, "L2");

@@ -31,6 +31,7 @@ ledger! {
     gossip_3_hub: ("gossip-3-hub", 0, 29_575, 31, "L2 22"),
     gossip_3_ring: ("gossip-3-ring", 0, 7_806_219, 36, ""),
     gossip_3_in: ("gossip-3-in", 0, 37_799, 31, "L2 22"),
+    gossip_3_restart: ("gossip-3-restart", 0, 6_738_514, 40, "L2 11"),
     gossip_4_chain: ("gossip-4-chain", 0, 3_272_532, 41, ""),
     gossip_same_slot: ("gossip-same-slot", 1, 919, 14, ""),
     gossip_collision_2: ("gossip-collision-2", 2, 15, 3, ""),
@@ -40,6 +41,8 @@ ledger! {
     gossip_forget_late: ("gossip-forget-late", 1, 278, 10, "L7 6"),
     gossip_reset_soft: ("gossip-reset-soft", 1, 17, 4, ""),
     gossip_reset_hard: ("gossip-reset-hard", 1, 6, 2, ""),
+    gossip_recycled: ("gossip-recycled", 1, 65_112, 16, ""),
+    gossip_moved: ("gossip-moved", 1, 63, 7, "L2 3"),
     fd_3_crash: ("fd-3-crash", 1, 968, 15, ""),
     fd_3_pause: ("fd-3-pause", 1, 443_964, 23, ""),
     fd_3_cut_out: ("fd-3-cut-out", 1, 48_521, 17, ""),
@@ -50,8 +53,10 @@ ledger! {
     fd_3_2_pauses: ("fd-3-2-pauses", 0, 5_749_324, 30, ""),
     fd_3_death_cut: ("fd-3-death-cut", 0, 23_727, 19, ""),
     fd_3_cut_both: ("fd-3-cut-both", 0, 2_543_394, 30, ""),
-    fd_5_crash: ("fd-5-crash", 0, 21_870, 23, ""),
-    fd_5_2_crashes: ("fd-5-2-crashes", 0, 12_139_957, 29, ""),
+    fd_2_lost_ping: ("fd-2-lost-ping", 0, 104, 9, "L6 5"),
+    fd_3_lost_ping: ("fd-3-lost-ping", 0, 32_432, 17, "L6 7"),
+    fd_5_crash: ("fd-5-crash", 0, 1_099, 23, ""),
+    fd_5_2_crashes: ("fd-5-2-crashes", 0, 1_007_986, 29, ""),
     migration_resume: ("migration-resume", 2, 1_869_156, 25, ""),
     migration_retry: ("migration-retry", 1, 1_406_069, 29, "S6 9, S7 6, S8 7"),
     migration_no_replace: ("migration-no-replace", 1, 1_240_307, 29, "S7 6, S8 7"),
@@ -75,6 +80,8 @@ ledger! {
     hardened_meet: ("hardened-meet", 1, 22_299, 22, ""),
     hardened_h09: ("hardened-h09", 1, 4_016, 14, ""),
     hardened_power: ("hardened-power", 0, 8_873, 22, "S6 11, S7 8, S8 9"),
+    hardened_moved: ("hardened-moved", 1, 24, 5, ""),
+    hardened_lost_ping: ("hardened-lost-ping", 0, 104, 9, ""),
 }
 
 /// Above 20 million states: `slotproof check --all` explores them.

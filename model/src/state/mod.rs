@@ -436,4 +436,16 @@ impl NodeState {
         }
         bare
     }
+
+    /// The same without reports about anybody else: for such a comparison too.
+    pub fn with_reports_about(&self, subject: &NodeId) -> Self {
+        let mut bare = self.clone();
+        bare.forget_reports(|id| id != subject);
+        bare
+    }
+
+    /// Forgets the reports about the nodes of which that is said.
+    pub(crate) fn forget_reports(&mut self, about: impl Fn(&NodeId) -> bool) {
+        self.peers.iter_mut().filter(|p| about(&p.id)).for_each(|p| p.reports.clear());
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     BITMAP_LEN, EXTENSION_HEADER_LEN, EXTENSION_HOSTNAME, GOSSIP_LEN, HEADER_LEN, ID_LEN, IP_LEN,
     MFLAG_EXTENSIONS, MFLAG_FORCE_ACK, MFLAG_PAUSED, VERSION, at, gossip_at, kind, take,
 };
-use crate::address::{Address, Flags, MAX_IP_LEN, is_host_text};
+use crate::address::{Address, Flags, MAX_HOSTNAME_LEN, MAX_IP_LEN, is_host_text};
 use crate::id::{Epoch, NodeId};
 use crate::message::{Body, GossipEntry, Header, Heartbeat, Message};
 use crate::slot::SlotSet;
@@ -18,7 +18,9 @@ use crate::slot::SlotSet;
 /// - Names must be names. A wrong one in the header (sender, master), a FAIL or an UPDATE drops the packet. A gossip entry with
 ///   a wrong name or address, or with the flag `myself`, is left out, and the rest is used: it may be another node's lie that an
 ///   honest peer passes on (7.0 takes it in as it is, and could not read its own nodes.conf again).
-/// - An announced address and a hostname are visible ASCII that nodes.conf can hold, or the packet is dropped.
+/// - Nobody is master and replica: a header that says so drops the packet, such a gossip entry is left out. (7.0 takes both in.)
+/// - An announced address and a hostname are visible ASCII that nodes.conf can hold, the hostname of at most 255 bytes, as
+///   the directive has it, or the packet is dropped.
 /// - `extensions` means nothing without its bit in mflags. Unknown extensions are skipped; of several hostnames the last counts.
 /// - An unknown type is well formed whatever follows its header.
 pub fn decode(bytes: &[u8]) -> Result<Message, PacketError> {
@@ -40,6 +42,10 @@ pub fn decode(bytes: &[u8]) -> Result<Message, PacketError> {
 
 fn read_header(header: &[u8; HEADER_LEN]) -> Result<Header, PacketError> {
     let master: [u8; ID_LEN] = take(header, at::MASTER);
+    let flags = Flags(u16::from_be_bytes(take(header, at::FLAGS)));
+    if flags.has_two_roles() {
+        return Err(PacketError::TwoRoles);
+    }
     Ok(Header {
         sender: name(&header[at::SENDER..at::SENDER + ID_LEN], "sender")?,
         current_epoch: Epoch(u64::from_be_bytes(take(header, at::CURRENT_EPOCH))),
@@ -53,7 +59,7 @@ fn read_header(header: &[u8; HEADER_LEN]) -> Result<Header, PacketError> {
             pport: u16::from_be_bytes(take(header, at::PPORT)),
             cport: u16::from_be_bytes(take(header, at::CPORT)),
         },
-        flags: Flags(u16::from_be_bytes(take(header, at::FLAGS))),
+        flags,
         state_ok: header[at::STATE] == 0,
         paused: header[at::MFLAGS] & MFLAG_PAUSED != 0,
         force_ack: header[at::MFLAGS] & MFLAG_FORCE_ACK != 0,
@@ -154,7 +160,7 @@ fn read_hostname(data: &[u8]) -> Result<Option<Box<str>>, PacketError> {
         return Err(PacketError::Hostname);
     }
     let text = until_zero(data);
-    if !is_host_text(text) {
+    if !is_host_text(text) || text.len() > MAX_HOSTNAME_LEN {
         return Err(PacketError::Hostname);
     }
     let text = core::str::from_utf8(text).map_err(|_| PacketError::Hostname)?;
@@ -164,7 +170,7 @@ fn read_hostname(data: &[u8]) -> Result<Option<Box<str>>, PacketError> {
 /// An entry, or nothing if no node can have meant it.
 fn read_gossip(entry: &[u8; GOSSIP_LEN]) -> Option<GossipEntry> {
     let flags = Flags(u16::from_be_bytes(take(entry, gossip_at::FLAGS)));
-    if flags.any(Flags::MYSELF) {
+    if flags.any(Flags::MYSELF) || flags.has_two_roles() {
         return None;
     }
     Some(GossipEntry {
@@ -246,7 +252,7 @@ pub enum PacketError {
         /// Bytes left.
         room: usize,
     },
-    /// A hostname that is not ended by a zero byte, or not a text.
+    /// A hostname that is not ended by a zero byte, is not a text, or is longer than one can be.
     Hostname,
     /// So many bytes are left behind the last extension.
     Trailing(usize),
@@ -254,6 +260,8 @@ pub enum PacketError {
     Name(&'static str),
     /// The announced address is no text.
     Address,
+    /// The sender says that it is a master and a replica.
+    TwoRoles,
 }
 
 impl PacketError {
@@ -289,10 +297,16 @@ impl fmt::Display for PacketError {
             Self::ExtensionRoom { length, room } => {
                 write!(f, "a ping extension of {length} bytes, and only {room} are left")
             }
-            Self::Hostname => f.write_str("a hostname extension without a text that a zero byte ends"),
+            Self::Hostname => {
+                write!(
+                    f,
+                    "a hostname extension without a text of at most {MAX_HOSTNAME_LEN} bytes that a zero byte ends"
+                )
+            }
             Self::Trailing(bytes) => write!(f, "{bytes} bytes behind the last gossip entry and extension"),
             Self::Name(field) => write!(f, "the name of the {field} is not 40 characters of a-z and 0-9"),
             Self::Address => f.write_str("the announced address is no text"),
+            Self::TwoRoles => f.write_str("the sender says that it is both master and replica"),
         }
     }
 }

@@ -32,6 +32,10 @@ fn arbitrary_bytes(g: &mut Gen) -> Box<[u8]> {
     Vec::arbitrary(g).into()
 }
 
+fn one_role(flags: Flags) -> Flags {
+    if flags.has_two_roles() { flags.without(Flags::REPLICA) } else { flags }
+}
+
 impl Arbitrary for Message {
     fn arbitrary(g: &mut Gen) -> Self {
         let header = Header {
@@ -42,7 +46,7 @@ impl Arbitrary for Message {
             slots: arbitrary_slots(g),
             master: bool::arbitrary(g).then(|| arbitrary_id(g)),
             address: arbitrary_address(g),
-            flags: Flags(u16::arbitrary(g)),
+            flags: one_role(Flags(u16::arbitrary(g))),
             state_ok: bool::arbitrary(g),
             paused: bool::arbitrary(g),
             force_ack: bool::arbitrary(g),
@@ -55,7 +59,7 @@ impl Arbitrary for Message {
                     .map(|(ping_sent, pong_received, flags)| GossipEntry {
                         node: arbitrary_id(g),
                         address: arbitrary_address(g),
-                        flags: Flags(flags).without(Flags::MYSELF),
+                        flags: one_role(Flags(flags)).without(Flags::MYSELF),
                         ping_sent,
                         pong_received,
                     })
@@ -324,6 +328,15 @@ fn extensions() {
     for bad in [b' ', b'\n', b',', b'"', 0xc3] {
         assert_eq!(hostname(&with(pong, |b| b[2474] = bad)), Err(PacketError::Hostname));
     }
+    let long = |len: usize| {
+        let mut message = pong.clone();
+        if let Body::Heartbeat { hostname, .. } = &mut message.body {
+            *hostname = Some("h".repeat(len).into());
+        }
+        hostname(&encode(&message)).map(|h| h.map_or(0, |h| h.len()))
+    };
+    assert_eq!(long(255), Ok(255));
+    assert_eq!(long(256), Err(PacketError::Hostname));
 }
 
 #[test]
@@ -339,6 +352,7 @@ fn names_and_addresses() {
     let a_master = with(&messages[0], |b| b[2128..2168].fill(0));
     assert_eq!(decode(&a_master).expect("well formed").header.master, None);
     assert_eq!(decode(&with(&messages[0], |b| b[2169] = b'\n')), Err(PacketError::Address));
+    assert_eq!(decode(&with(&messages[0], |b| b[2251] |= 3)), Err(PacketError::TwoRoles));
     // 46 bytes without a zero: the last one is taken for it.
     let full = decode(&with(&messages[0], |b| b[2168..2214].fill(b'1'))).expect("well formed");
     assert_eq!(&*full.header.address.ip, "1".repeat(45));
@@ -348,7 +362,7 @@ fn names_and_addresses() {
 fn a_gossip_entry_that_nobody_meant_is_left_out() {
     let ping = &one_of_each()[0];
     let second = 2256 + 104;
-    let wrong: [fn(&mut [u8]); 3] = [|e| e[0] = 0, |e| e[50] = b' ', |e| e[99] |= 16];
+    let wrong: [fn(&mut [u8]); 4] = [|e| e[0] = 0, |e| e[50] = b' ', |e| e[99] |= 16, |e| e[99] |= 3];
     for change in wrong {
         let read = decode(&with(ping, |b| change(&mut b[second..]))).expect("the rest is used");
         assert_eq!(gossip_of(&read), &gossip_of(ping)[..1]);

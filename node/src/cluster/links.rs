@@ -23,6 +23,9 @@ const STRANGER_SHARE: usize = 64 << 10;
 /// ... and all of them together so many.
 const STRANGERS_UNREAD: usize = 256 << 20;
 
+/// A stranger may leave answers of so many bytes unread, or one answer of any length.
+const STRANGER_UNSENT: usize = 256 << 10;
+
 /// A connection, or one that is being made.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -148,8 +151,10 @@ impl Links {
     /// Hands a frame to the task of a link; false if there is no such link any more.
     pub(super) fn send(&mut self, number: u64, frame: Vec<u8>, limit: usize) -> bool {
         let Some(link) = self.all.get(&number) else { return false };
-        let waiting = link.queued.get() + frame.len();
-        if waiting > MAX_QUEUED.min(limit) {
+        let queued = link.queued.get();
+        let waiting = queued + frame.len();
+        let stranger = !link.outbound && link.peer.is_none();
+        if waiting > MAX_QUEUED.min(limit) || stranger && queued > 0 && waiting > STRANGER_UNSENT {
             self.over_limit += 1;
             self.close(number);
             return false;
@@ -216,6 +221,18 @@ mod tests {
         links.rename(&from, to);
         assert_eq!((links.outbound(&from), links.outbound(&to)), (None, Some(number)));
         assert_eq!(links.get(number).and_then(|l| l.peer), Some(to));
+    }
+
+    #[test]
+    fn a_stranger_that_does_not_read_is_closed_early() {
+        let mut links = Links::default();
+        let number = links.add(link(false, None));
+        assert!(links.send(number, vec![0; STRANGER_UNSENT + 1], usize::MAX), "one answer may be long");
+        assert!(!links.send(number, vec![0; 1], usize::MAX));
+        let number = links.add(link(false, None));
+        assert!(links.send(number, vec![0; STRANGER_UNSENT], usize::MAX));
+        links.tie(number, NodeId::from_seed(1));
+        assert!(links.send(number, vec![0; 1], usize::MAX), "it is no stranger any more");
     }
 
     #[test]

@@ -364,7 +364,7 @@ impl Cluster {
             (true, Some(id)) => Link::Outbound(id),
             (_, peer) => Link::Inbound(peer),
         };
-        let speaker = self.core.speaker(at, &message.header.sender);
+        let speaker = self.core.speaker(at, &message.header.sender, &self.config.rules);
         let pong_news = match &message.body {
             Body::Heartbeat { gossip, .. } => {
                 gossip.iter().map(|e| self.clocks.pong_is_news(e, now)).collect()
@@ -458,7 +458,7 @@ impl Cluster {
                 .outbound(&id)
                 .and_then(|n| self.links.get(n))
                 .map(|l| LinkAge { opened: l.opened });
-            let due = pace::due(self.clocks.of(&id), link, now, self.node_timeout);
+            let due = pace::due(self.clocks.of(&id), link, now, self.node_timeout, &self.config.rules);
             if due.drop_link
                 && let Some(number) = self.links.outbound(&id)
             {

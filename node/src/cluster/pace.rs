@@ -1,6 +1,8 @@
 //! The pace of heartbeats: who is to be pinged, whose link is to be dropped, whose pong is overdue (cluster.c `clusterCron`,
 //! steps 2 and 3). Plain arithmetic on milliseconds.
 
+use slotproof_model::Rules;
+
 use super::clocks::{Millis, PeerClock};
 
 /// So many nodes are drawn once a second, with repetition; one of them is pinged.
@@ -25,15 +27,19 @@ pub(super) struct Due {
 }
 
 /// Looks at one peer that is not myself, in handshake or without address.
-pub(super) fn due(peer: PeerClock, link: Option<LinkAge>, now: Millis, node_timeout: Millis) -> Due {
+pub(super) fn due(
+    peer: PeerClock,
+    link: Option<LinkAge>,
+    now: Millis,
+    node_timeout: Millis,
+    rules: &Rules,
+) -> Due {
     let since = |t: Millis| now.saturating_sub(t);
     let half = node_timeout / 2;
     let waiting = peer.ping_sent != 0;
     let stuck = |l: LinkAge| {
-        since(l.opened) > node_timeout
-            && waiting
-            && since(peer.ping_sent) > half
-            && since(peer.data_received) > half
+        let unanswered = waiting && since(peer.ping_sent) > half;
+        since(l.opened) > node_timeout && rules.drops_connection(unanswered, since(peer.data_received) > half)
     };
     let drop_link = link.is_some_and(stuck);
     if link.is_some() && !drop_link && !waiting && since(peer.pong_received) > half {
@@ -65,28 +71,36 @@ mod tests {
         Some(LinkAge { opened: NOW - age })
     }
 
+    fn due_now(peer: PeerClock, link: Option<LinkAge>) -> Due {
+        due(peer, link, NOW, NT, &Rules::redis_7_0())
+    }
+
     #[test]
     fn a_pong_older_than_half_the_timeout_asks_for_a_ping() {
-        assert!(due(peer(0, 501, 1), link(5), NOW, NT).ping);
-        assert!(!due(peer(0, 500, 1), link(5), NOW, NT).ping);
-        assert!(!due(peer(0, 501, 1), None, NOW, NT).ping, "there is no link to send it on");
-        assert!(!due(peer(10, 501, 1), link(5), NOW, NT).ping, "one is under way");
+        assert!(due_now(peer(0, 501, 1), link(5)).ping);
+        assert!(!due_now(peer(0, 500, 1), link(5)).ping);
+        assert!(!due_now(peer(0, 501, 1), None).ping, "there is no link to send it on");
+        assert!(!due_now(peer(10, 501, 1), link(5)).ping, "one is under way");
     }
 
     #[test]
     fn a_link_is_dropped_when_it_is_old_and_both_sides_are_silent() {
-        assert!(due(peer(501, 900, 501), link(1001), NOW, NT).drop_link);
-        assert!(!due(peer(501, 900, 500), link(1001), NOW, NT).drop_link, "data came");
-        assert!(!due(peer(500, 900, 501), link(1001), NOW, NT).drop_link, "the ping is young");
-        assert!(!due(peer(501, 900, 501), link(1000), NOW, NT).drop_link, "the link is young");
+        assert!(due_now(peer(501, 900, 501), link(1001)).drop_link);
+        assert!(!due_now(peer(501, 900, 500), link(1001)).drop_link, "data came");
+        assert!(
+            due(peer(501, 900, 500), link(1001), NOW, NT, &Rules::hardened()).drop_link,
+            "and counts no more"
+        );
+        assert!(!due_now(peer(500, 900, 501), link(1001)).drop_link, "the ping is young");
+        assert!(!due_now(peer(501, 900, 501), link(1000)).drop_link, "the link is young");
     }
 
     #[test]
     fn a_pong_is_overdue_when_ping_and_data_are_both_older_than_the_timeout() {
-        assert!(due(peer(1001, 3000, 1001), None, NOW, NT).overdue);
-        assert!(!due(peer(1001, 3000, 1000), None, NOW, NT).overdue);
-        assert!(!due(peer(0, 3000, 3000), None, NOW, NT).overdue, "nothing was asked");
-        assert!(due(peer(1001, 3000, 0), None, NOW, NT).overdue, "nothing ever came");
+        assert!(due_now(peer(1001, 3000, 1001), None).overdue);
+        assert!(!due_now(peer(1001, 3000, 1000), None).overdue);
+        assert!(!due_now(peer(0, 3000, 3000), None).overdue, "nothing was asked");
+        assert!(due_now(peer(1001, 3000, 0), None).overdue, "nothing ever came");
     }
 
     #[test]

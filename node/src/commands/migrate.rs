@@ -220,13 +220,11 @@ fn attempt(
     let write = |e: io::Error| Failure::Write { timed_out: timed_out(&e) };
     let read = |e: io::Error| Failure::Read { timed_out: timed_out(&e) };
     let stream = &mut socket.stream;
-    stream.set_write_timeout(Some(order.timeout)).map_err(write)?;
-    stream.set_read_timeout(Some(order.timeout)).map_err(read)?;
     for piece in bytes.chunks(PIECE) {
-        stream.write_all(piece).map_err(write)?;
+        write_within(stream, piece, order.timeout).map_err(write)?;
     }
     drop(bytes);
-    let mut lines = Lines { stream, buf: vec![0; 16 * 1024], start: 0, end: 0 };
+    let mut lines = Lines { stream, timeout: order.timeout, buf: vec![0; 16 * 1024], start: 0, end: 0 };
     for _ in 0..requests.len() {
         let line = lines.next().map_err(read)?;
         let error = line.strip_prefix(b"-").map(|text| String::from_utf8_lossy(text).into_owned());
@@ -286,9 +284,33 @@ fn encode(server: &mut Server, client: &Client, order: &Order<'_>, requests: &[R
     out.into_bytes()
 }
 
-/// Lines of a stream.
+/// What is left of a time that began then; an error if that is nothing.
+fn left(begun: Instant, timeout: Duration) -> io::Result<Option<Duration>> {
+    match timeout.checked_sub(begun.elapsed()) {
+        Some(left) if !left.is_zero() => Ok(Some(left)),
+        _ => Err(ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Writes all of it in this time, however slowly the other side takes it.
+fn write_within(stream: &mut TcpStream, mut bytes: &[u8], timeout: Duration) -> io::Result<()> {
+    let begun = Instant::now();
+    while !bytes.is_empty() {
+        stream.set_write_timeout(left(begun, timeout)?)?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Lines of a stream, each within the timeout.
 struct Lines<'a> {
     stream: &'a mut TcpStream,
+    timeout: Duration,
     buf: Vec<u8>,
     start: usize,
     end: usize,
@@ -297,6 +319,7 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// The next one, without its end.
     fn next(&mut self) -> io::Result<&[u8]> {
+        let begun = Instant::now();
         let mut from = self.start;
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.buf[from..self.end]) {
@@ -316,6 +339,7 @@ impl Lines<'_> {
                 }
                 self.buf.resize(self.end * 2, 0);
             }
+            self.stream.set_read_timeout(left(begun, self.timeout)?)?;
             match self.stream.read(&mut self.buf[self.end..]) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(n) => self.end += n,

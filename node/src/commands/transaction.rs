@@ -1,5 +1,7 @@
 //! MULTI, EXEC and DISCARD (multi.c).
 
+use std::collections::btree_map::Entry;
+
 use super::{Command, Flag, Spec, call};
 use crate::resp::Args;
 use crate::server::{Client, Server, Transaction, Watch};
@@ -68,12 +70,11 @@ fn watch(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
     let (now, db) = (server.now_ms, client.db);
     for key in args.from(1).iter() {
-        if client.watching.iter().any(|w| w.db == db && &*w.key == key) {
-            continue;
-        }
+        let Entry::Vacant(new) = client.watching.entry((db, key.into())) else { continue };
         let version = server.dbs[db].watch(key);
         let existed = server.dbs[db].exists(key, now);
-        client.watching.push(Watch { db, key: key.into(), version, existed });
+        new.insert(Watch { version, existed });
+        client.add_name(key);
     }
     client.reply.ok();
 }
@@ -85,9 +86,9 @@ fn unwatch(server: &mut Server, client: &mut Client, _: Args<'_>) {
 
 /// Whether every watched key is as it was: not changed, not gone, not expired.
 fn as_watched(server: &Server, client: &Client) -> bool {
-    client.watching.iter().all(|w| {
-        let Some(db) = server.dbs.get(w.db) else { return false };
-        db.version(&w.key) == Some(w.version) && (!w.existed || db.exists(&w.key, server.now_ms))
+    client.watching.iter().all(|((db, key), watch)| {
+        let Some(db) = server.dbs.get(*db) else { return false };
+        db.version(key) == Some(watch.version) && (!watch.existed || db.exists(key, server.now_ms))
     })
 }
 

@@ -3,7 +3,7 @@
 use slotproof_model::key_slot;
 
 use super::{Spec, text};
-use crate::dump::{dump as payload_of, restore as value_of, verify};
+use crate::dump::{dump as payload_of, restore_within, verify};
 use crate::keyspace::{EventKind, Expiry};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
@@ -70,7 +70,7 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
         }
         i += 1;
     }
-    let (now, packing) = (server.now_ms, server.limits.packing);
+    let (now, packing, most) = (server.now_ms, server.limits.packing, server.limits.max_memory);
     let db = server.db(client);
     if !replace && db.get(&args[1], now).is_some() {
         return client.reply.error("-BUSYKEY Target key name already exists.");
@@ -83,7 +83,7 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if let Err(e) = verify(&args[3]) {
         return client.reply.error(e.to_string());
     }
-    let value = match value_of(&args[3], &packing) {
+    let value = match restore_within(&args[3], &packing, most) {
         Ok(value) => value,
         Err(e) => return client.reply.error(e.to_string()),
     };

@@ -103,7 +103,21 @@ pub fn verify(payload: &[u8]) -> Result<&[u8], BadPayload> {
 
 /// The value of a payload, in the form that `packing` gives it.
 pub fn restore(payload: &[u8], packing: &Packing) -> Result<Value, BadPayload> {
-    read::Reader::new(verify(payload)?, packing).value().ok_or(BadPayload::Format)
+    restore_within(payload, packing, usize::MAX)
+}
+
+/// The same for a value of at most so many bytes. Compressed listpacks of the smallest elements unfold to some 3,000 times
+/// their size; whatever `most` is, a value takes no more than [`unfolded`] allows its payload.
+pub fn restore_within(payload: &[u8], packing: &Packing, most: usize) -> Result<Value, BadPayload> {
+    let value = verify(payload)?;
+    let budget = unfolded(payload.len()).min(most);
+    read::Reader::new(value, packing, budget).value().ok_or(BadPayload::Format)
+}
+
+/// What a payload of so many bytes may unfold to, in bytes: 128 times its size, which no compressed text exceeds, or 1 GiB
+/// where that is more. Redis has no limit but the memory; its lists stay packed, and take a thirtieth.
+pub fn unfolded(payload: usize) -> usize {
+    payload.saturating_mul(128).max(1 << 30)
 }
 
 #[cfg(test)]
@@ -222,6 +236,42 @@ mod tests {
         ] {
             assert_eq!(restore(&sealed(body)), Err(BadPayload::Format), "{body:?}");
         }
+    }
+
+    /// A list of so many nodes of 4,000 elements each, all equal.
+    fn folded_list(nodes: u8) -> Vec<u8> {
+        let mut writer = listpack::Writer::new();
+        (0..4000).for_each(|_| writer.push(b"1"));
+        let node = writer.finish();
+        let packed = lzf::compress(&node).expect("it repeats");
+        let len = |n: usize| [0x40 | (n >> 8) as u8, n as u8];
+        let mut body = vec![kind::LIST_QUICKLIST_2, 0x40, nodes];
+        for _ in 0..nodes {
+            body.extend_from_slice(&[kind::NODE_PACKED as u8, kind::ENCODED_LZF]);
+            body.extend_from_slice(&len(packed.len()));
+            body.extend_from_slice(&len(node.len()));
+            body.extend_from_slice(&packed);
+        }
+        sealed(&body)
+    }
+
+    #[test]
+    fn what_is_folded_unfolds_within_a_budget() {
+        let payload = folded_list(200);
+        assert!(payload.len() < 30_000, "{}", payload.len());
+        let packing = Packing::default();
+        let before = crate::memory::used();
+        let value = restore(&payload).expect("800,000 elements");
+        let held = crate::memory::used() - before;
+        assert!(held < 3_000 * payload.len(), "{held} bytes of {}", payload.len());
+        assert!(held < 2 * 800_000 * read::ELEMENT);
+        assert_eq!(restore_within(&payload, &packing, 800_000 * (read::ELEMENT + 1)), Ok(value));
+        let few = restore_within(&payload, &packing, 800_000 * read::ELEMENT);
+        assert_eq!(few, Err(BadPayload::Format));
+        assert_eq!((unfolded(100), unfolded(1 << 30)), (1 << 30, 128 << 30));
+        // A string that announces more than it may be is not unfolded at all.
+        let string = sealed(&[kind::STRING, kind::ENCODED_LZF, 3, 0x40, 0x50, 0, b'a', 0]);
+        assert_eq!(restore_within(&string, &packing, 50), Err(BadPayload::Format));
     }
 
     quickcheck::quickcheck! {

@@ -1,7 +1,8 @@
 //! Values as Redis has written them since its first versions (rdb.c `rdbLoadObject`).
 //!
 //! What was written in another form is taken into the one that suits its size. Every length is checked against
-//! what is there; a member that comes twice, a score that is no number or an empty collection is an error.
+//! what is there; a member that comes twice, a score that is no number or an empty collection is an error, and so is a
+//! value that unfolds beyond its budget.
 
 use super::cursor::Cursor;
 use super::{kind, listpack, lzf, ziplist};
@@ -10,6 +11,9 @@ use crate::resp::parse_f64;
 
 /// The longest string there is; a length beyond it is a lie.
 const MAX_STRING: u64 = 512 * 1024 * 1024;
+
+/// What an element of a collection takes beside its bytes, in bytes, counted roughly.
+pub(super) const ELEMENT: usize = 64;
 
 enum Length {
     Plain(u64),
@@ -20,13 +24,15 @@ enum Length {
 pub(super) struct Reader<'a> {
     cursor: Cursor<'a>,
     packing: &'a Packing,
+    /// Bytes that the value may still take.
+    budget: usize,
 }
 
 type Elements = Vec<Box<[u8]>>;
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8], packing: &'a Packing) -> Self {
-        Self { cursor: Cursor::new(bytes), packing }
+    pub(super) fn new(bytes: &'a [u8], packing: &'a Packing, budget: usize) -> Self {
+        Self { cursor: Cursor::new(bytes), packing, budget }
     }
 
     /// The byte of the type, and the value.
@@ -55,15 +61,15 @@ impl<'a> Reader<'a> {
         let mut list = List::default();
         let mut add = |elements: Elements| elements.into_iter().for_each(|e| list.push(End::Right, e));
         if form == kind::LIST_ZIPLIST {
-            add(ziplist::read_ziplist(&self.string()?)?);
+            add(self.packed(ziplist::read_ziplist)?);
         } else {
             for _ in 0..self.plain_length()? {
                 match form {
                     kind::LIST => add(vec![self.string()?.into()]),
-                    kind::LIST_QUICKLIST => add(ziplist::read_ziplist(&self.string()?)?),
+                    kind::LIST_QUICKLIST => add(self.packed(ziplist::read_ziplist)?),
                     _ => match self.plain_length()? {
                         kind::NODE_PLAIN => add(vec![self.string()?.into()]),
-                        kind::NODE_PACKED => add(listpack::read(&self.string()?)?),
+                        kind::NODE_PACKED => add(self.packed(listpack::read)?),
                         _ => return None,
                     },
                 }
@@ -87,8 +93,9 @@ impl<'a> Reader<'a> {
     }
 
     fn ints(&mut self) -> Option<Set> {
-        let (ints, width) = ziplist::read_ints(&self.string()?)?;
+        let (ints, width) = ziplist::read_ints(&self.bytes()?)?;
         let many = ints.len() > self.packing.set_ints;
+        self.charge(ints.len().checked_mul(ELEMENT)?)?;
         let mut set = Set::Ints(ints, width);
         if many {
             set.spread();
@@ -112,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     fn packed_hash(&mut self, read: fn(&[u8]) -> Option<Elements>) -> Option<Hash> {
-        let elements = read(&self.string()?)?;
+        let elements = self.packed(read)?;
         let mut hash = Hash::default();
         if elements.len() / 2 > self.packing.hash_entries {
             hash.spread();
@@ -133,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     fn packed_zset(&mut self, read: fn(&[u8]) -> Option<Elements>) -> Option<Zset> {
-        let elements = read(&self.string()?)?;
+        let elements = self.packed(read)?;
         let (pairs, rest) = elements.as_chunks::<2>();
         if !rest.is_empty() {
             return None;
@@ -188,7 +195,27 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Elements that are packed into a string.
+    fn packed(&mut self, read: fn(&[u8]) -> Option<Elements>) -> Option<Elements> {
+        let elements = read(&self.bytes()?)?;
+        self.charge(elements.iter().map(|e| e.len() + ELEMENT).sum())?;
+        Some(elements)
+    }
+
+    /// A string that is part of the value.
     fn string(&mut self) -> Option<Vec<u8>> {
+        let bytes = self.bytes()?;
+        self.charge(bytes.len() + ELEMENT)?;
+        Some(bytes)
+    }
+
+    fn charge(&mut self, bytes: usize) -> Option<()> {
+        self.budget = self.budget.checked_sub(bytes)?;
+        Some(())
+    }
+
+    /// A string, of which no more is unfolded than the budget has.
+    fn bytes(&mut self) -> Option<Vec<u8>> {
         let number = |n: i64| listpack::text(n).into_vec();
         Some(match self.length()? {
             Length::Plain(len) => self.cursor.bytes(usize::try_from(len).ok()?)?.to_vec(),
@@ -197,7 +224,8 @@ impl<'a> Reader<'a> {
             Length::Encoded(kind::ENCODED_INT32) => number(self.cursor.int_le(4)?),
             Length::Encoded(kind::ENCODED_LZF) => {
                 let packed = self.plain_length()?;
-                let len = self.plain_length().filter(|&len| len <= MAX_STRING)?;
+                let most = MAX_STRING.min(self.budget as u64);
+                let len = self.plain_length().filter(|&len| len <= most)?;
                 lzf::decompress(self.cursor.bytes(usize::try_from(packed).ok()?)?, len as usize)?
             }
             Length::Encoded(_) => return None,

@@ -13,20 +13,41 @@ pub enum Protocol {
 /// A client's output buffer, and how to write replies to it.
 ///
 /// What has been written stays until it is sent: `sent` bytes at the front have left already.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reply {
     buf: Vec<u8>,
     sent: usize,
+    /// Once more than this waits to be sent, nothing is added any more.
+    limit: usize,
+    /// Something was not added.
+    cut: bool,
     /// The code of the last error that was written (`ERR`, `WRONGTYPE`, ...), until somebody takes it.
     failure: Option<Box<str>>,
     /// How maps, sets, nulls, doubles and verbatim strings are written.
     pub protocol: Protocol,
 }
 
+impl Default for Reply {
+    fn default() -> Self {
+        Self::new(Protocol::default())
+    }
+}
+
 impl Reply {
-    /// An empty one.
+    /// An empty one, without a limit.
     pub fn new(protocol: Protocol) -> Self {
-        Self { protocol, ..Self::default() }
+        Self { buf: Vec::new(), sent: 0, limit: usize::MAX, cut: false, failure: None, protocol }
+    }
+
+    /// Bounds what waits to be sent to this many bytes and one piece of a reply: what comes after is lost, and so is the
+    /// connection (see [`Reply::is_cut`]).
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether something was lost because of the limit.
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// What waits to be sent.
@@ -73,6 +94,7 @@ impl Reply {
     /// Takes back what was written since `mark` was taken.
     pub fn truncate(&mut self, mark: usize) {
         self.buf.truncate(mark);
+        self.cut &= self.buf.len() - self.sent > self.limit;
     }
 
     /// What has been written since `mark`.
@@ -89,7 +111,15 @@ impl Reply {
 
     /// Bytes that are a reply already.
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(bytes);
+        if self.has_room() {
+            self.buf.extend_from_slice(bytes);
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let room = self.buf.len() - self.sent <= self.limit;
+        self.cut |= !room;
+        room
     }
 
     /// `+OK`.
@@ -99,7 +129,7 @@ impl Reply {
 
     /// A status line.
     pub fn status(&mut self, text: &str) {
-        self.buf.push(b'+');
+        self.raw(b"+");
         self.raw(text.as_bytes());
         self.raw(b"\r\n");
     }
@@ -115,7 +145,9 @@ impl Reply {
             .strip_prefix(b"-")
             .map_or(&b"ERR"[..], |rest| rest.split(|b| b.is_ascii_whitespace()).next().unwrap_or(rest));
         self.failure = Some(String::from_utf8_lossy(code).into());
-        self.buf.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        if self.has_room() {
+            self.buf.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        }
         self.raw(b"\r\n");
     }
 
@@ -132,7 +164,9 @@ impl Reply {
     /// A bulk string.
     pub fn bulk(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
-        self.buf.reserve(bytes.len() + 32);
+        if self.has_room() {
+            self.buf.reserve(bytes.len() + 32);
+        }
         self.header(b'$', bytes.len() as i64);
         self.raw(bytes);
         self.raw(b"\r\n");
@@ -203,7 +237,7 @@ impl Reply {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
-                self.buf.push(b',');
+                self.raw(b",");
                 self.raw(text.as_bytes());
                 self.raw(b"\r\n");
             }
@@ -225,7 +259,7 @@ impl Reply {
     }
 
     fn header(&mut self, kind: u8, n: i64) {
-        self.buf.push(kind);
+        self.raw(&[kind]);
         self.raw(itoa::Buffer::new().format(n).as_bytes());
         self.raw(b"\r\n");
     }
@@ -262,6 +296,23 @@ mod tests {
     fn an_error_is_one_line() {
         assert_eq!(written(Protocol::Resp2, |r| r.error("a\r\nb")), "-ERR a  b\r\n");
         assert_eq!(written(Protocol::Resp2, |r| r.error("-MOVED 1 h:1")), "-MOVED 1 h:1\r\n");
+    }
+
+    #[test]
+    fn beyond_the_limit_nothing_is_kept() {
+        let mut reply = Reply::default();
+        reply.set_limit(10);
+        reply.status("12345");
+        let mark = reply.mark();
+        reply.status("9");
+        assert!(!reply.is_cut());
+        reply.error("x");
+        reply.double(0.5);
+        reply.bulk(vec![b'x'; 1000]);
+        assert!(reply.is_cut());
+        assert_eq!(reply.pending(), b"+12345\r\n+9\r\n");
+        reply.truncate(mark);
+        assert!(!reply.is_cut(), "what nobody wants is not missed");
     }
 
     #[test]

@@ -231,16 +231,11 @@ impl Parser {
         match input.get(self.pos) {
             None => return Ok(None),
             Some(b'$') => {}
-            Some(&b) => {
-                // Redis looks for the end of the line first.
-                if memchr::memchr(b'\r', &input[self.pos..]).is_none() {
-                    if input.len() - self.pos > MAX_LINE {
-                        return error("too big bulk count string");
-                    }
-                    return Ok(None);
-                }
-                return Err(ProtocolError(format!("expected '$', got '{}'", char::from(b))));
-            }
+            // Redis looks for the end of the line first.
+            Some(&b) => match line_end(b'\r', &input[self.pos..], "too big bulk count string")? {
+                None => return Ok(None),
+                Some(_) => return Err(ProtocolError(format!("expected '$', got '{}'", char::from(b)))),
+            },
         }
         let Some(n) = self.length(input, "too big bulk count string", "invalid bulk length")? else {
             return Ok(None);
@@ -263,9 +258,8 @@ impl Parser {
         let short = &line[..line.len().min(24)];
         let end = match short.iter().position(|&b| b == b'\r') {
             Some(end) => end,
-            None => match memchr::memchr(b'\r', line) {
+            None => match line_end(b'\r', line, too_long)? {
                 Some(end) => end,
-                None if line.len() > MAX_LINE => return error(too_long),
                 None => return Ok(None),
             },
         };
@@ -278,12 +272,7 @@ impl Parser {
     }
 
     fn inline(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
-        let Some(end) = memchr::memchr(b'\n', input) else {
-            if input.len() > MAX_LINE {
-                return error("too big inline request");
-            }
-            return Ok(None);
-        };
+        let Some(end) = line_end(b'\n', input, "too big inline request")? else { return Ok(None) };
         let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
         let mut bytes = Vec::with_capacity(line.len());
         let Some(args) = split_quoted(line) else { return error("unbalanced quotes in request") };
@@ -295,6 +284,12 @@ impl Parser {
         self.inline = Some(bytes);
         Ok(Some(end + 1))
     }
+}
+
+/// Where a line ends, if that has come. Whether it is too long does not depend on how much of it came at once.
+fn line_end(mark: u8, line: &[u8], too_long: &str) -> Result<Option<usize>, ProtocolError> {
+    let end = memchr::memchr(mark, &line[..line.len().min(MAX_LINE + 1)]);
+    if end.is_none() && line.len() > MAX_LINE { error(too_long) } else { Ok(end) }
 }
 
 /// Splits a line into words as sds.c `sdssplitargs` does: words may be in double quotes (with `\n`, `\r`,
@@ -458,6 +453,22 @@ mod tests {
         assert!(requests(&long, 4096, &LIMITS).1.is_some_and(|e| e.contains("too big inline request")));
         let long = [b"*".as_slice(), &long].concat();
         assert!(requests(&long, 4096, &LIMITS).1.is_some_and(|e| e.contains("too big mbulk count string")));
+        let header = [b"*1\r\n$".as_slice(), &long].concat();
+        assert!(requests(&header, 4096, &LIMITS).1.is_some_and(|e| e.contains("too big bulk count string")));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_so_also_when_it_comes_at_once() {
+        for (head, longest) in [(&b""[..], MAX_LINE), (b"*", MAX_LINE - 1), (b"*1\r\nx", MAX_LINE - 1)] {
+            for more in [0, 1] {
+                let end: &[u8] = if head.is_empty() { b"\n" } else { b"\r\n" };
+                let line = [head, &vec![b'1'; longest + more], end].concat();
+                let whole = requests(&line, line.len(), &LIMITS);
+                assert_eq!(requests(&line, 4096, &LIMITS), whole, "{head:?}");
+                let too_big = whole.1.is_some_and(|e| e.contains("too big"));
+                assert_eq!(too_big, more == 1, "{head:?} and {} bytes", longest + more);
+            }
+        }
     }
 
     #[test]

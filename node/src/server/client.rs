@@ -1,12 +1,15 @@
 //! What the server knows of a client.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tokio::sync::Notify;
 
 use super::Backup;
 use crate::resp::{OwnedArgs, Protocol, Reply};
+
+/// The names that a client has subscribed to or watches may take so much memory, in bytes.
+const MAX_NAMES: usize = 1 << 30;
 
 /// Whether a connection stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +50,9 @@ pub struct Transaction {
     pub size: usize,
 }
 
-/// A key that a client watches.
-#[derive(Clone, Debug)]
+/// What is known of a key that a client watches.
+#[derive(Clone, Copy, Debug)]
 pub struct Watch {
-    /// In which database.
-    pub db: usize,
-    /// Which key.
-    pub key: Box<[u8]>,
     /// Its version when that began.
     pub version: u64,
     /// Whether it existed then.
@@ -126,10 +125,12 @@ pub struct Client {
     pub multi: Option<Transaction>,
     /// A transaction of it is running.
     pub in_exec: bool,
-    /// Keys that EXEC asks for.
-    pub watching: Vec<Watch>,
+    /// Keys that EXEC asks for, with their databases.
+    pub watching: BTreeMap<(usize, Box<[u8]>), Watch>,
     /// What it has subscribed to.
     pub subscriptions: Subscriptions,
+    /// About how much the names of both take, in bytes.
+    pub names: usize,
     /// It said MONITOR.
     pub monitor: bool,
     /// What it has said with REPLCONF.
@@ -177,8 +178,9 @@ impl Client {
             authenticated,
             multi: None,
             in_exec: false,
-            watching: Vec::new(),
+            watching: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
+            names: 0,
             monitor: false,
             handshake: Handshake::default(),
             backup: None,
@@ -202,7 +204,32 @@ impl Client {
     pub fn memory(&self) -> usize {
         let queue = self.multi.as_ref().map_or(0, |m| m.size);
         let backup = self.backup.as_ref().map_or(0, Backup::ready);
-        size_of::<Self>() + self.queued_input + self.input_room + self.reply.capacity() + queue + backup
+        size_of::<Self>()
+            + self.queued_input
+            + self.input_room
+            + self.reply.capacity()
+            + queue
+            + self.names
+            + backup
+    }
+
+    /// Notes that it has subscribed to a name, or watches it. Whoever wants more than anybody needs is let go.
+    pub fn add_name(&mut self, name: &[u8]) {
+        self.names += Self::name_size(name);
+        if self.names > MAX_NAMES {
+            self.kill();
+        }
+    }
+
+    /// Notes that this is over.
+    pub fn drop_name(&mut self, name: &[u8]) {
+        self.names = self.names.saturating_sub(Self::name_size(name));
+    }
+
+    /// A name is kept with the client and in the table of all.
+    fn name_size(name: &[u8]) -> usize {
+        const OVERHEAD: usize = 128;
+        2 * name.len() + OVERHEAD
     }
 
     /// Ends the connection at once.
@@ -247,10 +274,13 @@ impl Client {
         if flags.is_empty() {
             flags.push('N');
         }
+        // Redis keeps the first 16 KiB in a buffer of each client's own, and the rest in a list.
         let output = self.reply.pending().len();
+        let first = output.min(16 * 1024);
+        let (rest, listed) = (output - first, usize::from(output > first));
         format!(
             "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
-             qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={output} oll=0 omem=0 tot-mem={} events=r{} \
+             qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={first} oll={listed} omem={rest} tot-mem={} events=r{} \
              cmd={} user=default redir=-1 resp={}",
             self.id,
             self.peer,
@@ -276,5 +306,25 @@ impl Client {
                 Protocol::Resp3 => 3,
             },
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_keeps_too_many_names_is_let_go() {
+        let mut client = Client::new(1, String::new(), String::new(), 0, true);
+        let name = vec![b'x'; 1 << 20];
+        for _ in 0..511 {
+            client.add_name(&name);
+        }
+        let most = client.memory();
+        assert_eq!(client.close, Close::Open);
+        client.drop_name(&name);
+        assert!(client.memory() < most);
+        (0..2).for_each(|_| client.add_name(&name));
+        assert_eq!(client.close, Close::Now);
     }
 }

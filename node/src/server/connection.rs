@@ -21,6 +21,9 @@ const OUTPUT_LIMIT: usize = 4 * 1024 * 1024;
 /// A client's memory for requests is given back above this, in bytes.
 const KEPT_INPUT: usize = READ_CHUNK;
 
+/// A buffer of a client's own has at least this size when it grows, in bytes.
+const LEAST_INPUT: usize = 1024;
+
 thread_local! {
     /// The buffer that idle connections read into: most have none of their own.
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -130,6 +133,8 @@ impl Connection {
                 break;
             }
             limits.unauthenticated = !client.authenticated;
+            let most = server.most_output(&client);
+            client.reply.set_limit(most);
             let bytes = &self.input.data[self.input.start..self.input.end];
             let complete = match self.postponed.take() {
                 Some(len) => Ok(Some(len)),
@@ -197,9 +202,10 @@ impl Connection {
             if let Some(backup) = &mut client.backup {
                 backup.taken_ms = server.now_ms;
             }
-            let stats = &mut server.stats;
-            stats.output_bytes += sent as u64;
-            stats.writes += 1;
+            // Whoever reads a long reply is not idle.
+            client.active_ms = server.now_ms;
+            server.stats.output_bytes += sent as u64;
+            server.stats.writes += 1;
         }
         if client.close == Close::AfterReply {
             return if unsent == 0 { Poll::Ready(Event::Ended) } else { Poll::Pending };
@@ -249,7 +255,7 @@ impl Input {
         }
         if self.end == self.data.len() {
             // Twice what has really arrived, whatever was announced.
-            self.data.resize(self.data.len() * 2, 0);
+            self.data.resize((self.data.len() * 2).max(LEAST_INPUT), 0);
         }
     }
 
@@ -265,10 +271,18 @@ impl Input {
         }
     }
 
-    /// Nothing came: somebody else may use the buffer.
+    /// Nothing came: somebody else may use the buffer. What little is there of a request is kept aside, since its rest may never
+    /// come.
     fn give_back(&mut self) {
-        if self.end == 0 && !self.data.is_empty() {
-            SPARE.set(std::mem::take(&mut self.data));
+        let kept = self.end - self.start;
+        if self.data.len() < READ_CHUNK || kept > self.data.len() / 8 {
+            return;
+        }
+        let own = self.data[self.start..self.end].to_vec();
+        (self.start, self.end) = (0, kept);
+        let given = std::mem::replace(&mut self.data, own);
+        if given.len() == READ_CHUNK {
+            SPARE.set(given);
         }
     }
 }

@@ -14,6 +14,9 @@ pub(crate) struct OutputLimit {
 /// A client may leave so much unread before it has authenticated itself, in bytes (CVE-2025-21605).
 const UNAUTHENTICATED: usize = 1024;
 
+/// No reply is longer than this, whatever the directives allow, in bytes: a request of a few bytes can ask for any amount.
+const LONGEST_REPLY: usize = 4 << 30;
+
 impl OutputLimit {
     /// The limits of normal clients, of those with subscriptions and of replicas, from the directive's value.
     pub(crate) fn parse(value: &[u8]) -> [Self; 3] {
@@ -41,16 +44,33 @@ pub struct Pause {
 }
 
 impl Server {
+    /// The limits of a client's class. One that monitors gets what it did not ask for one by one, as subscribers do.
+    fn output_limit(&self, client: &Client) -> OutputLimit {
+        let class = match client.backup {
+            Some(_) => 2,
+            None => usize::from(client.monitor || !client.subscriptions.is_empty()),
+        };
+        self.limits.output[class]
+    }
+
+    /// Where the writing of replies stops: the connection is closed once it has come so far ([`Server::check_output`]).
+    pub(crate) fn most_output(&self, client: &Client) -> usize {
+        match self.output_limit(client).hard {
+            0 => LONGEST_REPLY,
+            hard => hard.min(LONGEST_REPLY),
+        }
+    }
+
     /// Closes a client that leaves more unread than it may.
     pub(crate) fn check_output(&mut self, client: &mut Client) {
         let waiting = client.reply.pending().len() + client.backup.as_ref().map_or(0, Backup::ready);
         self.stats.waiting.output(waiting, self.now_ms / 1000);
-        let class = if client.backup.is_some() { 2 } else { usize::from(!client.subscriptions.is_empty()) };
-        let limit = self.limits.output[class];
+        let limit = self.output_limit(client);
         let soft = limit.soft > 0 && waiting > limit.soft;
         let since = if soft { Some(*client.soft_limit_since.get_or_insert(self.now_ms)) } else { None };
         client.soft_limit_since = since;
-        let over = limit.hard > 0 && waiting > limit.hard
+        let over = client.reply.is_cut()
+            || limit.hard > 0 && waiting > limit.hard
             || since.is_some_and(|since| self.now_ms - since > limit.soft_ms)
             || !client.authenticated && waiting > UNAUTHENTICATED;
         if over && client.close != Close::Now {

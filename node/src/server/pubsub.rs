@@ -91,8 +91,9 @@ impl PubSub {
                 names.remove(name);
             }
         }
-        if topic == Topic::Shard {
-            self.shard.retain(|_, names| !names.is_empty());
+        let empty = names.is_empty();
+        if topic == Topic::Shard && empty {
+            self.shard.remove(&key_slot(name));
         }
     }
 
@@ -127,6 +128,7 @@ impl Server {
     /// Subscribes a client, and confirms it.
     pub fn subscribe(&mut self, client: &mut Client, topic: Topic, name: &[u8]) {
         if topic.of(client).insert(name.into()) {
+            client.add_name(name);
             self.pubsub.add(topic, name, client.id);
         }
         let count = topic.count(client);
@@ -136,6 +138,7 @@ impl Server {
     /// Ends a client's subscription, and confirms it.
     pub fn unsubscribe(&mut self, client: &mut Client, topic: Topic, name: &[u8]) {
         if topic.of(client).remove(name) {
+            client.drop_name(name);
             self.pubsub.remove(topic, name, client.id);
         }
         let count = topic.count(client);
@@ -159,7 +162,10 @@ impl Server {
         let own = std::mem::take(&mut client.subscriptions);
         let all = [(Topic::Channel, own.channels), (Topic::Pattern, own.patterns), (Topic::Shard, own.shard)];
         for (topic, names) in all {
-            names.iter().for_each(|name| self.pubsub.remove(topic, name, client.id));
+            for name in &names {
+                client.drop_name(name);
+                self.pubsub.remove(topic, name, client.id);
+            }
         }
         self.unwatch(client);
         if client.monitor {
@@ -173,9 +179,10 @@ impl Server {
 
     /// A client watches no key any more.
     pub fn unwatch(&mut self, client: &mut Client) {
-        for watch in client.watching.drain(..) {
-            if let Some(db) = self.dbs.get_mut(watch.db) {
-                db.unwatch(&watch.key);
+        for (db, key) in std::mem::take(&mut client.watching).into_keys() {
+            client.drop_name(&key);
+            if let Some(db) = self.dbs.get_mut(db) {
+                db.unwatch(&key);
             }
         }
     }
@@ -310,6 +317,7 @@ impl Server {
         match client.try_borrow_mut() {
             Ok(mut client) => {
                 client.subscriptions.shard.remove(name);
+                client.drop_name(name);
                 let count = client.subscriptions.shard.len();
                 let mode = std::mem::replace(&mut client.reply_mode, ReplyMode::On);
                 self.pubsub.confirm(&mut client, Topic::Shard.unsubscribed(), Some(name), count);
@@ -324,6 +332,7 @@ impl Server {
     pub(crate) fn end_own_shards(&mut self, client: &mut Client) {
         for name in std::mem::take(&mut self.ended_shards) {
             if client.subscriptions.shard.remove(&name) {
+                client.drop_name(&name);
                 let count = client.subscriptions.shard.len();
                 self.pubsub.confirm(client, Topic::Shard.unsubscribed(), Some(&name), count);
             }

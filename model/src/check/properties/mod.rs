@@ -21,7 +21,7 @@ pub use liveness::{
 };
 pub use safety::{
     s1_epoch_owner_unique, s6_acked_key_reachable, s7_key_on_one_side, s8_no_resurrection,
-    s14_multi_key_atomic,
+    s13_no_foreign_merge, s14_multi_key_atomic,
 };
 pub use steps::{s4_epoch_monotone, s5_fail_quorum, s9_no_stale_owner_serve, s10_delete_only_if_handed_over};
 
@@ -43,6 +43,8 @@ pub struct Cluster<'a> {
 pub struct NodeView<'a> {
     /// What people call it.
     pub name: &'a str,
+    /// The cluster it belongs to, by an operator's will (S13); all of one may have the empty name.
+    pub cluster: &'a str,
     /// Its state; of a node that is down, the last one.
     pub state: &'a NodeState,
     /// What its readers route on.
@@ -110,6 +112,21 @@ impl Cluster<'_> {
     /// The position of the node with this name in the protocol.
     pub fn position(&self, id: &NodeId) -> Option<usize> {
         self.nodes.iter().position(|n| n.state.me() == *id)
+    }
+
+    /// The nodes of one cluster alone, with their copies of keys.
+    pub fn only(&self, cluster: &str) -> Self {
+        let here = |i: &usize| self.nodes[*i].cluster == cluster;
+        let keys = self.keys.iter().map(|key| {
+            let copies = (0..self.nodes.len()).filter(here).map(|i| key.copies[i]).collect();
+            KeyView { copies, ..key.clone() }
+        });
+        Self {
+            nodes: self.nodes.iter().filter(|n| n.cluster == cluster).cloned().collect(),
+            keys: keys.collect(),
+            lost_slots: self.lost_slots.clone(),
+            forgotten: self.forgotten.clone(),
+        }
     }
 
     /// The names of the live nodes' states.

@@ -58,6 +58,17 @@ pub fn s8_no_resurrection(c: &Cluster<'_>) -> Violation {
     })
 }
 
+/// S13 NoForeignMerge: no node has a node of another cluster in its table. (Who is only being shaken hands with has no name yet.) Asked of every
+/// state; no operator may have introduced them.
+pub fn s13_no_foreign_merge(c: &Cluster<'_>) -> Violation {
+    c.live().find_map(|n| {
+        let known = n.state.peers().iter().filter(|p| !p.in_handshake());
+        let foreign = |i: &usize| c.nodes[*i].cluster != n.cluster;
+        let stranger = known.filter_map(|p| c.position(&p.id)).find(foreign)?;
+        Some(format!("{} knows {}, which belongs to another cluster", n.name, c.nodes[stranger].name))
+    })
+}
+
 /// S14 MultiKeyAtomic: no node runs a command on several keys of a slot, asked or not, while one that it does not have is on the other side
 /// of a migration: at a node where the slot is open, with its last value. Asked of every state.
 pub fn s14_multi_key_atomic(c: &Cluster<'_>) -> Violation {

@@ -1,5 +1,7 @@
 //! The properties, as claims of the explorer.
 
+use std::collections::BTreeSet;
+
 use super::super::explore::Claim;
 use super::super::properties::{self as named, Cluster, Copy, KeyView, NodeStep, NodeView, Violation};
 use super::contents::{Facts, In, Outcome, Taken, WRONG};
@@ -27,7 +29,11 @@ const SETTLED: [(&str, OfCluster); 10] = [
 ];
 
 /// Properties asked of every state.
-const ALWAYS: [(&str, OfCluster); 1] = [("S14", named::s14_multi_key_atomic)];
+const ALWAYS: [(&str, OfCluster); 2] =
+    [(FOREIGN, named::s13_no_foreign_merge), ("S14", named::s14_multi_key_atomic)];
+
+/// The property that is about several clusters; each other one is about one.
+const FOREIGN: &str = "S13";
 
 impl World {
     /// The claims that its scenario asks for.
@@ -38,12 +44,12 @@ impl World {
     fn claim(&self, name: &str) -> Option<Claim<Self>> {
         if let Some((name, property)) = SETTLED.iter().copied().find(|(n, _)| *n == name) {
             return Some(Claim::settled(name, move |w: &Self, s: &WorldState| {
-                w.with_cluster(s, property).is_none()
+                w.judge(s, name, property).is_none()
             }));
         }
         if let Some((name, property)) = ALWAYS.into_iter().find(|(n, _)| *n == name) {
             return Some(Claim::always(name, move |w: &Self, s: &WorldState| {
-                w.with_cluster(s, property).is_none()
+                w.judge(s, name, property).is_none()
             }));
         }
         if let Some((name, bit)) = WRONG.into_iter().find(|(n, _)| *n == name) {
@@ -57,8 +63,17 @@ impl World {
 
     /// What is wrong with a state by a property that is asked at the end or of every state; for people.
     pub fn complaint(&self, name: &str, s: &WorldState) -> Violation {
-        let (_, property) = SETTLED.iter().chain(&ALWAYS).find(|(n, _)| *n == name)?;
-        self.with_cluster(s, property)
+        let (name, property) = SETTLED.iter().chain(&ALWAYS).find(|(n, _)| *n == name)?;
+        self.judge(s, name, *property)
+    }
+
+    /// A property of a state: of each cluster that there is, but for the one that is about all of them.
+    fn judge(&self, s: &WorldState, name: &str, property: OfCluster) -> Violation {
+        let names: BTreeSet<&str> = self.scenario.nodes.iter().map(|n| n.cluster.as_str()).collect();
+        if names.len() < 2 || name == FOREIGN {
+            return self.with_cluster(s, property);
+        }
+        names.into_iter().find_map(|name| self.with_cluster(s, |all| property(&all.only(name))))
     }
 
     /// What is wrong with a step by a property that is asked of steps; for people.
@@ -80,6 +95,7 @@ impl World {
             .enumerate()
             .map(|(i, facts)| NodeView {
                 name: &self.scenario.nodes[i].name,
+                cluster: &self.scenario.nodes[i].cluster,
                 state: &facts.state,
                 routes: &facts.routes,
                 live: s.nodes[i].life == Life::Up,
@@ -177,6 +193,10 @@ impl World {
             },
             Move::Timer { node, timer } => (usize::from(node), In::Timer(timer)),
             Move::Pfail { node, peer } => (usize::from(node), In::Overdue(peer)),
+            Move::WrongName { node, peer, there } => {
+                let header = self.contents.facts(s.nodes[usize::from(there)].state).header;
+                (usize::from(node), In::WrongName(header, peer))
+            }
             Move::LinkUp { node, placeholder } => (usize::from(node), In::LinkUp(placeholder)),
             Move::BeforeSleep { node } => (usize::from(node), In::BeforeSleep),
             Move::Command { operator } => {

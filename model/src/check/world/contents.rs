@@ -51,8 +51,10 @@ pub(super) struct Facts {
     pub(super) state: Arc<NodeState>,
     /// What a heartbeat of this moment carries.
     pub(super) header: u32,
-    /// Nodes that it pings: known, with an address, not in handshake.
+    /// Nodes that it pings: known, at their address, not in handshake.
     pub(super) knows: u8,
+    /// Nodes that it looks for at the address of another: their positions, and who is there.
+    pub(super) misled: Vec<(u8, u8)>,
     /// Placeholders, where they lead, and whether they are to hear a MEET.
     pub(super) handshakes: Vec<(u8, u8)>,
     pub(super) timers: Vec<Timer>,
@@ -91,6 +93,8 @@ pub(super) enum In {
     Ask(u32, u8),
     /// The PONG on a placeholder's connection.
     Answer(u32, u8),
+    /// The PONG of somebody else, with this header, on the connection to the node at this position.
+    WrongName(u32, u8),
     /// A placeholder's connection is up.
     LinkUp(u8),
     /// A timer, by its position in [`Facts::timers`].
@@ -121,6 +125,7 @@ impl In {
             Self::Command(n) => (7, 0, n.into()),
             Self::Restart(saved) => (8, saved, 0),
             Self::BeforeSleep => (9, 0, 0),
+            Self::WrongName(header, peer) => (10, header, peer.into()),
         };
         u64::from(id) << 32 | kind << 16 | of
     }
@@ -210,6 +215,8 @@ pub(super) struct Contents {
     gossip_sets: bool,
     direct: bool,
     clear_reports: bool,
+    /// For each node, those that it may come to suspect: reports about others it never reads, and they are left out.
+    pub(super) suspectable: Vec<u8>,
     nodes: Table<Arc<NodeState>, Facts>,
     pub(super) headers: Interner<HeaderContent>,
     pub(super) shots: Interner<Message>,
@@ -229,6 +236,7 @@ impl Contents {
             gossip_sets: scenario.options.gossip_sets,
             direct: scenario.options.direct,
             clear_reports: scenario.options.clear_reports,
+            suspectable: vec![u8::MAX; scenario.nodes.len()],
             nodes: Table::new(),
             headers: Interner::new(),
             shots: Interner::new(),
@@ -258,6 +266,10 @@ impl Contents {
         if self.clear_reports {
             state = state.without_reports_of_failed();
         }
+        let suspectable = position_of(&state.me()).and_then(|i| self.suspectable.get(usize::from(i)));
+        if let Some(&mask) = suspectable.filter(|m| **m != u8::MAX) {
+            state.forget_reports(|id| position_of(id).is_some_and(|i| mask >> i & 1 == 0));
+        }
         self.nodes.number(Arc::new(state), |state| self.look(Arc::clone(state)))
     }
 
@@ -272,11 +284,14 @@ impl Contents {
                 .fold(0u8, |m, p| m | position_of(&p.id).map_or(0, |i| 1 << i))
         };
         let usable = |p: &crate::state::Peer| !p.in_handshake() && !p.no_address();
+        let there = |p: &crate::state::Peer| by_ip(&p.address) == position_of(&p.id);
+        let lost = state.peers().iter().filter(|p| p.id != state.me() && usable(p) && !there(p));
         let handshakes = state.peers().iter().filter(|p| p.in_handshake());
         let myself = state.myself();
         Facts {
             header: self.headers.id(self.header_of(&state, config)),
-            knows: mask(&usable),
+            knows: mask(&|p| usable(p) && there(p)),
+            misled: lost.filter_map(|p| Some((position_of(&p.id)?, by_ip(&p.address)?))).collect(),
             handshakes: handshakes
                 .filter_map(|p| Some((placeholder_number(&p.id)?, by_ip(&p.address)?)))
                 .collect(),
@@ -499,6 +514,11 @@ impl Contents {
                 receive(Link::Inbound(Some(message.header.sender)), message, true)
             }
             In::Answer(id, of) => receive(Link::Outbound(placeholder(of)), self.shots.get(id).clone(), true),
+            In::WrongName(header, peer) => {
+                let header = self.headers.get(header).header.clone();
+                let body = Body::Heartbeat { kind: Heartbeat::Pong, gossip: Vec::new(), hostname: None };
+                receive(Link::Outbound(node_id(peer.into())), Message { header, body }, true)
+            }
             In::LinkUp(of) => Input::LinkUp { peer: placeholder(of), dice: Dice::Least },
             In::Timer(n) => Input::Timer(self.facts(state).timers[usize::from(n)]),
             In::Overdue(peer) => Input::Timer(Timer::PongOverdue(node_id(peer.into()))),
@@ -508,6 +528,12 @@ impl Contents {
             In::Restart(_) => Input::Start,
             In::BeforeSleep => Input::BeforeSleep,
         }
+    }
+
+    /// Whose machine answers where `state` looks for the node at this position, if that is another's.
+    pub(super) fn tenant(&self, state: u32, peer: usize) -> Option<usize> {
+        let misled = self.facts(state).misled.iter().find(|(p, _)| usize::from(*p) == peer)?;
+        Some(misled.1.into())
     }
 
     /// Whether `state` has a handshake under this placeholder.

@@ -68,6 +68,8 @@ impl World {
         let cell = &mut base.nodes[node];
         cell.life = if for_good { Life::Dead } else { Life::Down };
         cell.drowsy = 0;
+        base.forget_pings(node);
+        let cell = &mut base.nodes[node];
         if power {
             cell.saved = cell.synced;
         } else {
@@ -169,6 +171,7 @@ impl World {
                 let mut next = s.clone();
                 next.budgets.spend(Budget::Reset);
                 both.into_iter().for_each(|l| next.truncate(l, 0));
+                next.set_ping_lost(from, to, false);
                 steps.add(Move::Reset { from: from as u8, to: to as u8 }, StepKind::Fault, &mut next);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::contents::Contents;
 use super::state::{Budgets, Cell, Label, Life, OperatorCell, Shape, WorldState};
+use super::symmetry::Alike;
 use super::{World, node_id};
 use crate::address::{Address, Flags};
 use crate::check::scenario::{Initially, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of};
@@ -54,6 +55,7 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         f.early_pfail,
         f.lost_replies,
         f.handshake_timeouts,
+        f.lost_pings,
     ];
     let shape = Shape {
         nodes: scenario.nodes.len(),
@@ -61,6 +63,7 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         clients: scenario.clients,
         operators: scenario.operators.len(),
         disks,
+        pings: f.lost_pings > 0,
         faults: faults.iter().any(|&n| n > 0) || scenario.nodes.iter().any(|n| n.down),
     };
     let fallible = if f.nodes.is_empty() {
@@ -69,22 +72,46 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         let positions = f.nodes.iter().map(|n| scenario.position(n)).collect::<Result<Vec<_>, _>>()?;
         positions.iter().fold(0, |m, p| m | 1 << p)
     };
+    if !scenario.options.idle_reports {
+        contents.suspectable = suspectable(&scenario, fallible);
+    }
     let forgotten =
         scenario.forgotten.iter().map(|n| scenario.position(n).map(node_id)).collect::<Result<_, _>>()?;
     let initial_worlds = Vec::new();
+    let alike = Alike::new(&scenario)?;
     let mut world = World {
         scenario,
         contents,
         scripts,
         resumes,
         shape,
+        alike,
         fallible,
         forgotten,
         initial: initial_worlds,
         identity,
     };
     world.initial = initial(&world, Budgets(faults))?;
+    if let Some(alike) = &world.alike
+        && !world.initial.iter().all(|s| alike.keeps(&world.contents, s, world.fallible))
+    {
+        return Err(ScenarioError("`alike`: these nodes are not alike".into()));
+    }
     Ok(world)
+}
+
+/// For each node those that it may ever mark PFAIL: who may be away or cut off, all others if that may happen to itself, and everybody where healthy
+/// nodes may be suspected, or are in the beginning. FAIL needs a PFAIL of one's own, and only then reports are read.
+fn suspectable(scenario: &Scenario, fallible: u8) -> Vec<u8> {
+    let anybody = scenario.faults.early_pfail > 0
+        || scenario
+            .nodes
+            .iter()
+            .flat_map(|n| &n.believes)
+            .any(|b| b.flag.is_some() || b.address_of.is_some());
+    let down = (0..).zip(&scenario.nodes).fold(0, |m, (i, n)| m | u8::from(n.down) << i);
+    let mask = |i: usize| if anybody || fallible >> i & 1 == 1 { u8::MAX } else { fallible | down };
+    (0..scenario.nodes.len()).map(mask).collect()
 }
 
 fn config(scenario: &Scenario, i: usize) -> Result<Config, ScenarioError> {
@@ -191,7 +218,8 @@ fn known(
         Some("fail") => Flags::FAIL,
         Some(other) => return Err(ScenarioError(format!("flag {other:?}: pfail or fail"))),
     };
-    let (ip, port) = address_of(j);
+    let there = belief.and_then(|b| b.address_of.as_deref()).map(|n| scenario.position(n)).transpose()?;
+    let (ip, port) = address_of(there.unwrap_or(j));
     Ok(SavedNode {
         id: node_id(j),
         address: Address { ip: ip.into(), port, pport: 0, cport: port + 10_000 },

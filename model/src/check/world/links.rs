@@ -52,7 +52,9 @@ impl World {
     fn may_send(&self, s: &WorldState, l: u8) -> bool {
         let (from, to) = (source(l), target(l));
         let there = matches!(s.nodes[to].life, Life::Up | Life::Paused);
-        s.runs(from) && there && self.link_open(s, l) && self.connected(s, l)
+        let (opener, other) = if is_reply(l) { (to, from) } else { (from, to) };
+        let unanswered = self.shape.pings && s.ping_lost(opener, other);
+        s.runs(from) && there && self.link_open(s, l) && self.connected(s, l) && !unanswered
     }
 
     /// The one who opened the connection knows the other.
@@ -88,6 +90,33 @@ impl World {
             }
         }
         self.losses(s, steps);
+        if self.shape.pings {
+            self.unanswered(s, steps);
+        }
+        self.astray(s, steps);
+    }
+
+    /// Who looks for a node at the address of another pings that one, and hears its PONG. Both are of the moment: the name in the PONG ends the
+    /// connection whatever else it says, and the PING means nothing to one who does not know its sender.
+    fn astray(&self, s: &WorldState, steps: &mut Steps<'_>) {
+        for node in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
+            for &(peer, there) in &self.contents.facts(s.nodes[node].state).misled {
+                let to = usize::from(there);
+                if to >= self.shape.nodes || to == node || !s.runs(to) || !self.open_both(s, node, to) {
+                    continue;
+                }
+                let header = self.contents.facts(s.nodes[node].state).header;
+                let (state, mask) = (s.nodes[to].state, s.key_mask(to));
+                for (pick, expired, beat) in self.contents.all_beats(to, state, mask, header, false, node) {
+                    let what = Move::Heartbeat { from: node as u8, to: there, reply: false, pick, expired };
+                    let outcome = self.contents.outcome(beat);
+                    self.apply(s, s.clone(), to, outcome, (what, StepKind::Fair), steps);
+                }
+                let answer = In::WrongName(self.contents.facts(state).header, peer);
+                let what = Move::WrongName { node: node as u8, peer, there };
+                self.take_step(s, s.clone(), node, answer, (what, StepKind::Fair), steps);
+            }
+        }
     }
 
     /// The sender's current header arrives.
@@ -263,6 +292,9 @@ impl World {
             if !self.scenario.options.fail_to_subject && self.is_about(what, to) {
                 continue;
             }
+            let named = matches!(message, Sent::Shot { .. });
+            let tenant = if named { self.contents.tenant(next.nodes[from].state, to) } else { None };
+            let to = tenant.unwrap_or(to);
             // Nobody is there: there is no connection, and the message is not sent.
             if to >= self.shape.nodes || !matches!(next.nodes[to].life, Life::Up | Life::Paused) {
                 continue;

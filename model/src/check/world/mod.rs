@@ -17,8 +17,11 @@ mod faults;
 mod init;
 mod links;
 mod operators;
+mod pings;
 mod print;
+mod renaming;
 mod state;
+mod symmetry;
 mod tables;
 
 use std::cell::RefCell;
@@ -45,6 +48,8 @@ pub struct World {
     /// Where the ways to resume begin, in the above.
     resumes: Vec<Vec<u8>>,
     shape: Shape,
+    /// The ways in which alike nodes may change places.
+    alike: Option<symmetry::Alike>,
     /// Nodes that faults may strike.
     fallible: u8,
     /// Nodes that are to stay out once they are forgotten.
@@ -174,6 +179,22 @@ enum Move {
     Resync {
         node: u8,
     },
+    /// A PING is lost, or its PONG.
+    LosePing {
+        from: u8,
+        to: u8,
+    },
+    /// A connection whose PING was not answered is opened anew.
+    Redial {
+        from: u8,
+        to: u8,
+    },
+    /// A node hears a PONG of `there` where it looks for `peer`.
+    WrongName {
+        node: u8,
+        peer: u8,
+        there: u8,
+    },
 }
 
 /// What happens, and whether that is fair.
@@ -181,8 +202,8 @@ type Doing = (Move, StepKind);
 
 /// Receives the steps of one state, as they are found.
 struct Steps<'a> {
+    world: &'a World,
     from: &'a WorldState,
-    shape: Shape,
     count: u16,
     /// What the steps of nodes violate that the next steps are made of.
     wrong: u8,
@@ -192,8 +213,11 @@ struct Steps<'a> {
 impl Steps<'_> {
     /// A step to `to`, unless nothing changes.
     fn add(&mut self, what: Move, kind: StepKind, to: &mut WorldState) {
-        to.tidy(self.shape);
+        to.tidy(self.world.shape);
         if to != self.from {
+            if let Some(alike) = &self.world.alike {
+                alike.settle(&self.world.contents, to);
+            }
             self.hand_over(what, Taken::to(kind, to));
         }
     }
@@ -241,6 +265,11 @@ impl World {
         cells.map(|(i, c)| (Arc::clone(&self.contents.facts(c.state).state), state.key_mask(i))).collect()
     }
 
+    /// How many worlds an explored one stands for: those in which alike nodes have changed places.
+    pub fn worlds_behind(&self, state: &WorldState) -> usize {
+        self.alike.as_ref().map_or(1, |alike| alike.behind(&self.contents, state))
+    }
+
     fn expand(&self, s: &WorldState) -> Arc<Vec<(Step, Taken<WorldState>)>> {
         let known = LAST.with_borrow(|last| match last {
             Some((world, state, all)) if *world == self.identity && state == s => Some(Arc::clone(all)),
@@ -280,15 +309,16 @@ impl World {
             }
             for peer in 0..self.shape.nodes {
                 let bit = 1 << peer;
+                let misled = facts.misled.iter().any(|(p, _)| usize::from(*p) == peer);
                 if self.scenario.options.patient
                     || peer == node
-                    || facts.knows & bit == 0
+                    || facts.knows & bit == 0 && !misled
                     || facts.suspects & bit != 0
                 {
                     continue;
                 }
                 let mut next = s.clone();
-                let away = s.nodes[peer].life != Life::Up || !self.open_both(s, node, peer);
+                let away = misled || s.nodes[peer].life != Life::Up || !self.open_both(s, node, peer);
                 let kind = if away {
                     StepKind::Fair
                 } else if cell.drowsy & bit != 0 {
@@ -479,6 +509,7 @@ impl World {
             }
         }
         for peer in (0..self.shape.nodes).filter(|p| outcome.closed >> p & 1 == 1) {
+            next.set_ping_lost(node, peer, false);
             for link in self.connection(node, peer).into_iter().chain(self.connection(peer, node)) {
                 if links::target(link) == node {
                     next.truncate(link, 0);
@@ -517,7 +548,7 @@ impl Explorable for World {
 
     /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
     fn for_each_step(&self, s: &WorldState, visit: &mut Visit<'_, Self>) {
-        let mut steps = Steps { from: s, shape: self.shape, count: 0, wrong: 0, visit };
+        let mut steps = Steps { world: self, from: s, count: 0, wrong: 0, visit };
         self.deliveries(s, &mut steps);
         self.node_moves(s, &mut steps);
         self.operator_moves(s, &mut steps);

@@ -180,6 +180,19 @@ impl World {
                 )
             }
             Move::Reset { from, to } => format!("the connection from {} to {} breaks", n(from), n(to)),
+            Move::LosePing { from, to } => {
+                format!("the PING of {} to {} is lost, or its PONG", n(from), n(to))
+            }
+            Move::Redial { from, to } => {
+                format!(
+                    "{} drops its connection to {}, whose PONG never came, and opens it anew",
+                    n(from),
+                    n(to)
+                )
+            }
+            Move::WrongName { node, peer, there } => {
+                format!("{} hears a PONG of {} where it looks for {}", n(node), n(there), n(peer))
+            }
             Move::Resync { node } => format!("{} takes over its master's data", n(node)),
         }
     }

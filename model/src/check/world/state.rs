@@ -18,6 +18,8 @@ pub struct WorldState {
     /// Nodes all of whose messages out (in) are held up.
     pub(super) cut_out: u8,
     pub(super) cut_in: u8,
+    /// Own links whose last PING is lost, as bits `from * MAX_NODES + to`.
+    pub(super) lost_pings: u64,
 }
 
 /// A node in a world.
@@ -180,7 +182,7 @@ impl OperatorCell {
 
 /// What may still go wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Budgets(pub(super) [u8; 10]);
+pub(super) struct Budgets(pub(super) [u8; 11]);
 
 /// The kinds of faults, as positions in [`Budgets`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +197,7 @@ pub(super) enum Budget {
     EarlyPfail,
     LostReply,
     HandshakeTimeout,
+    LostPing,
 }
 
 impl Budgets {
@@ -216,6 +219,8 @@ pub(super) struct Shape {
     pub(super) operators: usize,
     pub(super) disks: bool,
     pub(super) faults: bool,
+    /// PINGs may be lost.
+    pub(super) pings: bool,
 }
 
 impl WorldState {
@@ -235,6 +240,9 @@ impl WorldState {
             out.extend(self.nodes[..shape.nodes].iter().map(|c| c.drowsy));
             out.extend(self.budgets.0);
             out.extend([self.cut_out, self.cut_in]);
+        }
+        if shape.pings {
+            out.extend(self.lost_pings.to_le_bytes());
         }
         for key in &self.keys[..shape.keys] {
             let pack = |labels: &[Label]| labels.iter().fold(0u16, |w, l| w << 2 | *l as u16);
@@ -297,6 +305,9 @@ impl WorldState {
             state.cut_out = r.byte();
             state.cut_in = r.byte();
         }
+        if shape.pings {
+            state.lost_pings = u64::from_le_bytes(core::array::from_fn(|_| r.byte()));
+        }
         const LABELS: [Label; 4] = [Label::None, Label::Latest, Label::Old, Label::Foreign];
         let unpack = |packed: u16, labels: &mut [Label]| {
             let n = labels.len();
@@ -352,6 +363,22 @@ impl WorldState {
         state
     }
 
+    /// All of its bytes, whatever its world has.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let shape = Shape {
+            nodes: MAX_NODES,
+            keys: MAX_KEYS,
+            clients: MAX_CLIENTS,
+            operators: MAX_OPERATORS,
+            disks: true,
+            faults: true,
+            pings: true,
+        };
+        let mut bytes = Vec::with_capacity(96);
+        self.encode(shape, &mut bytes);
+        bytes
+    }
+
     /// Brings what no further step can tell apart to one form: clients are alike, so their order is nothing; a budget that nobody can spend
     /// any more is empty.
     pub(super) fn tidy(&mut self, shape: Shape) {
@@ -394,6 +421,24 @@ impl WorldState {
         });
     }
 
+    /// Whether the PING from one node to another, or its PONG, is lost.
+    pub(super) fn ping_lost(&self, from: usize, to: usize) -> bool {
+        self.lost_pings >> (from * MAX_NODES + to) & 1 == 1
+    }
+
+    pub(super) fn set_ping_lost(&mut self, from: usize, to: usize, lost: bool) {
+        let bit = 1 << (from * MAX_NODES + to);
+        self.lost_pings = if lost { self.lost_pings | bit } else { self.lost_pings & !bit };
+    }
+
+    /// A node's connections are gone, in both directions.
+    pub(super) fn forget_pings(&mut self, node: usize) {
+        for other in 0..MAX_NODES {
+            self.set_ping_lost(node, other, false);
+            self.set_ping_lost(other, node, false);
+        }
+    }
+
     /// How many stale headers are parked.
     pub(super) fn parked(&self) -> usize {
         self.messages.iter().filter(|m| matches!(m.what, What::Parked(_))).count()
@@ -418,17 +463,7 @@ impl WorldState {
 /// Written at once, so that a hasher sees one slice.
 impl core::hash::Hash for WorldState {
     fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
-        let shape = Shape {
-            nodes: MAX_NODES,
-            keys: MAX_KEYS,
-            clients: MAX_CLIENTS,
-            operators: MAX_OPERATORS,
-            disks: true,
-            faults: true,
-        };
-        let mut bytes = Vec::with_capacity(96);
-        self.encode(shape, &mut bytes);
-        hasher.write(&bytes);
+        hasher.write(&self.bytes());
     }
 }
 
