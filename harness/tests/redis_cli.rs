@@ -553,3 +553,40 @@ fn a_migration_typed_by_hand() -> io::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+#[ignore = "needs redis-cli 7.0 and redis-server 7.0"]
+fn backup_gives_files_that_redis_loads() -> io::Result<()> {
+    let (cluster, _) = created(3)?;
+    for i in 0..300 {
+        let key = format!("key-{i}");
+        let node = cluster.nodes.iter().find(|n| n.ask(&format!("SET {key} value-{i} EX 5000")).is_ok());
+        assert!(node.is_some(), "somebody serves {key}");
+    }
+    let dir = tempfile::tempdir()?;
+    let place = dir.path().to_string_lossy().into_owned();
+    let out = manage(&["backup", &cluster.nodes[1].address(), &place])?;
+    says(&out, &["Backup created into: "]);
+    let mut files: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(dir.path())? {
+        files.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    files.sort_unstable();
+    assert_eq!(files.len(), 4, "three masters and nodes.json: {files:?}");
+    let mut total = 0;
+    for (node, keys) in cluster.nodes.iter().map(|n| (n, n.ask("DBSIZE"))) {
+        let file = format!("redis-node-127.0.0.1-{}-{}.rdb", node.port, node.id()?);
+        let home = tempfile::tempdir()?;
+        let path = home.path().join("dump.rdb");
+        std::fs::copy(dir.path().join(&file), &path)?;
+        run("redis-check-rdb", &[path], "", LIMIT)?.success()?;
+        let options = ["--dir", &home.path().to_string_lossy(), "--dbfilename", "dump.rdb"];
+        let loaded = Cluster::start(1, &Program::Redis, &options, false)?;
+        let there = loaded.nodes[0].ask("DBSIZE")?;
+        assert_eq!(there, keys?, "{file}");
+        let Value::Int(n) = there else { panic!("{there:?}") };
+        total += n;
+    }
+    assert_eq!(total, 300);
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! How much memory is in use: an allocator that counts.
 //!
-//! It counts for each thread on its own, so that threads never wait for each other; the server is one thread.
+//! It counts for each thread on its own, so that threads never wait for each other. The server is one thread; a second one frees some of
+//! its large values and reports how much that was.
 
 #![allow(unsafe_code)]
 
@@ -67,6 +68,16 @@ unsafe impl GlobalAlloc for Counting {
 /// The memory that this thread has in use, in bytes.
 pub fn used() -> usize {
     usize::try_from(USED.get()).unwrap_or(0)
+}
+
+/// What this thread has allocated and not freed, in bytes: below zero if it has freed what others have allocated.
+pub fn balance() -> isize {
+    USED.get()
+}
+
+/// Another thread has freed so many bytes of what this one has allocated.
+pub fn freed_elsewhere(bytes: isize) {
+    count(-bytes);
 }
 
 #[cfg(test)]

@@ -238,7 +238,7 @@ impl Cluster {
             }
             Effect::FlushAll => {
                 self.aside = None;
-                server.keyspace().clear();
+                server.keyspace().clear(false);
             }
             Effect::Replicate(Some(master)) => {
                 self.log.notice(&format!(

@@ -1,6 +1,7 @@
 //! BITFIELD: integers of any width at any place of a string (bitops.c `bitfieldGeneric`).
 
-use super::bits::{grown, offset};
+use super::bits::{Grown, changed, grown, offset};
+use super::lookup::read;
 use super::{Spec, strings::as_string, text};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
@@ -60,8 +61,7 @@ fn run(server: &mut Server, client: &mut Client, args: Args<'_>, read_only: bool
     }
     match end {
         None => {
-            let now = server.now_ms;
-            let found = match as_string(server.db(client).get(&args[1], now)) {
+            let found = match as_string(read(server, client, &args[1])) {
                 Ok(found) => found.map(|s| s.bytes()).unwrap_or_default(),
                 Err(e) => return client.reply.error(e),
             };
@@ -69,14 +69,18 @@ fn run(server: &mut Server, client: &mut Client, args: Args<'_>, read_only: bool
             operations.iter().for_each(|o| client.reply.int(o.read(&found) as i64));
         }
         Some(end) => match grown(server, client, &args[1], end.div_ceil(8) as usize) {
-            Ok(bytes) => {
+            Ok(Grown { bytes, made, longer }) => {
                 client.reply.array(operations.len());
+                let mut differs = longer;
                 for operation in &operations {
+                    let old = operation.read(bytes);
                     match operation.apply(bytes) {
                         Some(n) => client.reply.int(n),
                         None => client.reply.null(),
                     }
+                    differs |= operation.read(bytes) != old;
                 }
+                changed(server.db(client), &args[1], made, differs);
             }
             Err(e) => client.reply.error(e),
         },

@@ -1,7 +1,8 @@
 //! Strings as arrays of bits (bitops.c). Bit 0 is the highest bit of the first byte.
 
+use super::lookup::read;
 use super::{Spec, strings::as_string, text};
-use crate::keyspace::{Expiry, Str, Value};
+use crate::keyspace::{EventKind, Expiry, Keyspace, Str, Value};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
 
@@ -40,8 +41,7 @@ pub(super) fn offset(text: &[u8], most: i64) -> Option<u64> {
 
 fn getbit(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let Some(at) = offset(&args[2], server.limits.max_bulk) else { return client.reply.error(BAD_OFFSET) };
-    let now = server.now_ms;
-    match as_string(server.db(client).get(&args[1], now)) {
+    match as_string(read(server, client, &args[1])) {
         Ok(found) => client.reply.int(found.map_or(0, |s| i64::from(bit(&s.bytes(), at)))),
         Err(e) => client.reply.error(e),
     }
@@ -59,7 +59,7 @@ fn setbit(server: &mut Server, client: &mut Client, args: Args<'_>) {
         _ => return client.reply.error("bit is not an integer or out of range"),
     };
     match grown(server, client, &args[1], (at / 8) as usize + 1) {
-        Ok(bytes) => {
+        Ok(Grown { bytes, made, longer }) => {
             let old = bit(bytes, at);
             let mask = 1 << (7 - at % 8);
             let byte = &mut bytes[(at / 8) as usize];
@@ -69,8 +69,28 @@ fn setbit(server: &mut Server, client: &mut Client, args: Args<'_>) {
                 *byte &= !mask
             }
             client.reply.int(i64::from(old));
+            changed(server.db(client), &args[1], made, longer || old != on);
         }
         Err(e) => client.reply.error(e),
+    }
+}
+
+/// A string that may be changed.
+pub(super) struct Grown<'a> {
+    pub(super) bytes: &'a mut Vec<u8>,
+    /// The key was made.
+    pub(super) made: bool,
+    /// The string has become longer.
+    pub(super) longer: bool,
+}
+
+/// Tells what has become of a [`Grown`] string: only what differs from before is a change.
+pub(super) fn changed(db: &mut Keyspace, key: &[u8], made: bool, differs: bool) {
+    if differs && !made {
+        db.tell_change(key);
+    }
+    if differs || made {
+        db.note(EventKind::String, "setbit", key);
     }
 }
 
@@ -80,18 +100,20 @@ pub(super) fn grown<'a>(
     client: &Client,
     key: &[u8],
     len: usize,
-) -> Result<&'a mut Vec<u8>, &'static str> {
+) -> Result<Grown<'a>, &'static str> {
     let now = server.now_ms;
     let db = server.db(client);
-    if as_string(db.get(key, now))?.is_none() {
+    let made = as_string(db.get(key, now))?.is_none();
+    if made {
         db.set(key, Value::Str(Str::Grown(Vec::new())), Expiry::Never, now);
     }
-    let Some(Value::Str(string)) = db.get_mut(key, now) else { return Err(text::WRONG_TYPE) };
+    let Some(Value::Str(string)) = db.get_mut_untold(key, now) else { return Err(text::WRONG_TYPE) };
     let bytes = string.grow();
-    if bytes.len() < len {
+    let longer = bytes.len() < len;
+    if longer {
         bytes.resize(len, 0);
     }
-    Ok(bytes)
+    Ok(Grown { bytes, made, longer })
 }
 
 /// A range of bytes or bits as BITCOUNT and BITPOS take it, in bits: first and last. Nothing if it is empty.
@@ -118,8 +140,7 @@ fn unit(args: Args<'_>, i: usize) -> Result<bool, &'static str> {
 }
 
 fn bitcount(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let now = server.now_ms;
-    let result = as_string(server.db(client).get(&args[1], now)).and_then(|found| {
+    let result = as_string(read(server, client, &args[1])).and_then(|found| {
         let Some(s) = found else { return Ok(0) };
         let bytes = s.bytes();
         let (start, end, in_bits) = match args.len() {
@@ -157,8 +178,7 @@ fn bitpos(server: &mut Server, client: &mut Client, args: Args<'_>) {
         Some(1) => true,
         Some(_) => return client.reply.error("The bit argument must be 1 or 0."),
     };
-    let now = server.now_ms;
-    let result = as_string(server.db(client).get(&args[1], now)).and_then(|found| {
+    let result = as_string(read(server, client, &args[1])).and_then(|found| {
         // A missing key is an endless row of zeros.
         let Some(s) = found else { return Ok(if wanted { -1 } else { 0 }) };
         let bytes = s.bytes();
@@ -215,10 +235,9 @@ fn bitop(server: &mut Server, client: &mut Client, args: Args<'_>) {
         return client.reply.error("BITOP NOT must be called with a single source key.");
     }
     let now = server.now_ms;
-    let db = server.db(client);
     let mut sources: Vec<Vec<u8>> = Vec::new();
     for key in args.from(3).iter() {
-        match as_string(db.get(key, now)) {
+        match as_string(read(server, client, key)) {
             Ok(found) => sources.push(found.map(|s| s.bytes().into_owned()).unwrap_or_default()),
             Err(e) => return client.reply.error(e),
         }
@@ -235,10 +254,12 @@ fn bitop(server: &mut Server, client: &mut Client, args: Args<'_>) {
             *byte = combine(*byte, source.get(i).copied().unwrap_or(0));
         }
     }
-    if len == 0 {
-        db.remove(&args[2], now);
-    } else {
+    let db = server.db(client);
+    if len > 0 {
         db.set(&args[2], Value::Str(Str::Grown(result)), Expiry::Never, now);
+        db.note(EventKind::String, "set", &args[2]);
+    } else if db.delete_on_the_way(&args[2], now) {
+        db.note(EventKind::Generic, "del", &args[2]);
     }
     client.reply.len(len);
 }

@@ -220,13 +220,19 @@ fn unblock(server: &mut Server, client: &mut Client, args: Args<'_>) {
 enum Kind {
     Normal,
     PubSub,
-    /// A master or a replica: none here, yet.
-    Replication,
+    /// One who takes a dump.
+    Replica,
+    /// None here, yet.
+    Master,
 }
 
 impl Kind {
     fn of(client: &Client) -> Self {
-        if client.subscriptions.is_empty() { Self::Normal } else { Self::PubSub }
+        match () {
+            () if client.backup.is_some() => Self::Replica,
+            () if client.subscriptions.is_empty() => Self::Normal,
+            () => Self::PubSub,
+        }
     }
 }
 
@@ -236,7 +242,8 @@ fn known_type(client: &mut Client, word: &[u8]) -> Option<Kind> {
     match () {
         () if is(b"normal") => Some(Kind::Normal),
         () if is(b"pubsub") => Some(Kind::PubSub),
-        () if is(b"master") || is(b"replica") || is(b"slave") => Some(Kind::Replication),
+        () if is(b"replica") || is(b"slave") => Some(Kind::Replica),
+        () if is(b"master") => Some(Kind::Master),
         () => {
             let word = String::from_utf8_lossy(word);
             client.reply.error(format!("Unknown client type '{word}'"));

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use ahash::RandomState;
 
-use super::text;
-use crate::keyspace::{Expiry, Packing, Typed, Value, WrongType, glob_match, random_below};
+use super::{lookup, text};
+use crate::keyspace::{EventKind, Expiry, Packing, Typed, Value, WrongType, glob_match, random_below};
 use crate::resp::{Args, Protocol, Reply, parse_f64, parse_i64};
 use crate::server::{Client, Server};
 
@@ -59,10 +59,20 @@ pub(super) fn find<'s, T: Typed>(
     client: &Client,
     key: &[u8],
 ) -> Result<Option<&'s T>, Refusal> {
-    let found = server.dbs[client.db].typed(key, server.now_ms)?;
-    server.stats.hits += u64::from(found.is_some());
-    server.stats.misses += u64::from(found.is_none());
-    Ok(found)
+    typed(lookup::read(server, client, key))
+}
+
+fn typed<T: Typed>(found: Option<&Value>) -> Result<Option<&T>, Refusal> {
+    found.map(|value| T::of(value).ok_or_else(|| WrongType.into())).transpose()
+}
+
+/// The value of a key that is changed if it turns out so.
+pub(super) fn find_to_change<'s, T: Typed>(
+    server: &'s mut Server,
+    client: &Client,
+    key: &[u8],
+) -> Result<Option<&'s T>, Refusal> {
+    typed(server.dbs[client.db].get(key, server.now_ms))
 }
 
 /// Several values, one after the other; all must be of the type.
@@ -96,10 +106,14 @@ pub(super) fn change_or_new<'s, T: Typed>(
     key: &[u8],
 ) -> Result<&'s mut T, Refusal> {
     let (db, now) = (&mut server.dbs[client.db], server.now_ms);
-    if db.typed::<T>(key, now)?.is_none() {
+    let value = if db.typed::<T>(key, now)?.is_none() {
+        // That is the change: what is added to it is no second one.
         db.set(key, T::default().into_value(), Expiry::Never, now);
-    }
-    db.typed_mut(key, now)?.ok_or_else(|| text::WRONG_TYPE.into())
+        db.get_mut_untold(key, now)
+    } else {
+        db.get_mut(key, now)
+    };
+    value.and_then(T::of_mut).ok_or_else(|| text::WRONG_TYPE.into())
 }
 
 /// Removes a key whose last member has gone.
@@ -107,6 +121,7 @@ pub(super) fn drop_if_empty(server: &mut Server, client: &Client, key: &[u8]) {
     let (db, now) = (&mut server.dbs[client.db], server.now_ms);
     if db.peek(key, now).is_some_and(is_empty) {
         db.remove(key, now);
+        db.note(EventKind::Generic, "del", key);
     }
 }
 
@@ -120,15 +135,27 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Stores a result in place of whatever the key holds; an empty one removes the key.
-pub(super) fn store(server: &mut Server, client: &Client, key: &[u8], value: impl Typed) {
+/// Stores a result in place of whatever the key holds; an empty one removes the key. `event` is what storing is called.
+pub(super) fn store(
+    server: &mut Server,
+    client: &Client,
+    key: &[u8],
+    value: impl Typed,
+    event: (EventKind, &'static str),
+) {
     let (db, now) = (&mut server.dbs[client.db], server.now_ms);
     let value = value.into_value();
-    if is_empty(&value) {
-        db.remove(key, now);
-    } else {
+    if !is_empty(&value) {
         db.set(key, value, Expiry::Never, now);
+        db.note(event.0, event.1, key);
+    } else if db.delete_on_the_way(key, now) {
+        db.note(EventKind::Generic, "del", key);
     }
+}
+
+/// Notes what happened to a key.
+pub(super) fn note(server: &mut Server, client: &Client, kind: EventKind, event: &'static str, key: &[u8]) {
+    server.dbs[client.db].note(kind, event, key);
 }
 
 pub(super) fn packing(server: &Server) -> Packing {

@@ -51,7 +51,8 @@ fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
 }
 
 fn resetstat(server: &mut Server, client: &mut Client, _: Args<'_>) {
-    server.stats = Stats { peak_memory: crate::memory::used(), ..Stats::default() };
+    server.stats = Stats { peak_memory: server.used_memory(), ..Stats::default() };
+    server.garbage.reset_stats();
     server.dbs.iter_mut().for_each(|db| db.reset_stats());
     client.reply.ok();
 }
@@ -153,7 +154,7 @@ fn apply(server: &mut Server, changed: &[&'static str]) -> Result<(), (&'static 
             ("dir", text.split(" (os error").next().unwrap_or(&text).to_owned())
         })?;
     }
-    if changed.contains(&"maxmemory") && crate::memory::used() > server.limits.max_memory {
+    if changed.contains(&"maxmemory") && server.used_memory() > server.limits.max_memory {
         server.log.warning("maxmemory is below the memory in use: keys will be evicted, or writes refused");
         server.make_room();
     }

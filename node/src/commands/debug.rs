@@ -138,7 +138,7 @@ fn reload(server: &mut Server, client: &mut Client) {
             .filter(|(_, _, expiry)| expiry.is_none_or(|when| when >= now))
             .map(|(key, value, expiry)| (key.to_vec(), dump::dump(value, compress, &packing), expiry))
             .collect();
-        server.dbs[i].clear();
+        server.dbs[i].clear(false);
         // The newest of a slot came first.
         for (key, payload, expiry) in all.into_iter().rev() {
             match dump::restore(&payload, &packing) {

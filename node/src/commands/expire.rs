@@ -1,6 +1,7 @@
 //! When keys expire (expire.c).
 
 use super::{Spec, text};
+use crate::keyspace::EventKind;
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
 
@@ -96,6 +97,7 @@ fn set_expiry(server: &mut Server, client: &mut Client, args: Args<'_>, unit: Un
         return client.reply.error(format!("invalid expire time in '{name}' command"));
     };
     let (now, key) = (server.now_ms, &args[1]);
+    let lazy = server.config.yes("lazyfree-lazy-expire");
     let db = server.db(client);
     let Some(old) = db.expiry(key, now) else {
         return client.reply.int(0);
@@ -109,9 +111,11 @@ fn set_expiry(server: &mut Server, client: &mut Client, args: Args<'_>, unit: Un
         return client.reply.int(0);
     }
     if when <= now {
-        db.remove(key, now);
+        db.delete(key, now, lazy);
+        db.note(EventKind::Generic, "del", key);
     } else {
         db.set_expiry(key, Some(when));
+        db.note(EventKind::Generic, "expire", key);
     }
     client.reply.int(1);
 }
@@ -137,6 +141,7 @@ fn pexpiretime(server: &mut Server, client: &mut Client, args: Args<'_>) {
 /// -2 without the key, -1 without an expiry, else what `f` makes of it.
 fn answer(server: &mut Server, client: &mut Client, args: Args<'_>, f: impl FnOnce(i64) -> i64) {
     let now = server.now_ms;
+    super::lookup::look(server, client, &args[1]);
     client.reply.int(match server.db(client).expiry(&args[1], now) {
         None => -2,
         Some(None) => -1,
@@ -150,6 +155,7 @@ fn persist(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let had = db.expiry(&args[1], now).flatten().is_some();
     if had {
         db.set_expiry(&args[1], None);
+        db.note(EventKind::Generic, "persist", &args[1]);
     }
     client.reply.int(i64::from(had));
 }

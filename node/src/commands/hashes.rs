@@ -1,11 +1,11 @@
 //! Hashes (t_hash.c).
 
 use super::collections::{
-    Outcome, Picks, change, change_or_new, drop_if_empty, find, int, packing, pair_head, pairs_head,
-    scan_members,
+    Outcome, Picks, change, change_or_new, drop_if_empty, find, find_to_change, int, note, packing,
+    pair_head, pairs_head, scan_members,
 };
 use super::{Spec, text};
-use crate::keyspace::{Hash, random_below};
+use crate::keyspace::{EventKind, Hash, random_below};
 use crate::resp::{Args, LongDouble, Reply, parse_i64};
 use crate::server::{Client, Server};
 
@@ -86,6 +86,7 @@ fn set_all(
     for i in (2..args.len()).step_by(2) {
         added += usize::from(hash.set(&args[i], &args[i + 1], &packing));
     }
+    note(server, client, EventKind::Hash, "hset", &args[1]);
     Ok(added)
 }
 
@@ -103,9 +104,11 @@ fn hmset(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 
 fn hsetnx(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let packing = packing(server);
-    let there = find::<Hash>(server, client, &args[1])?.is_some_and(|h| h.get(&args[2]).is_some());
+    let old = find_to_change::<Hash>(server, client, &args[1])?;
+    let there = old.is_some_and(|h| h.get(&args[2]).is_some());
     if !there {
         change_or_new::<Hash>(server, client, &args[1])?.set(&args[2], &args[3], &packing);
+        note(server, client, EventKind::Hash, "hset", &args[1]);
     }
     client.reply.int(i64::from(!there));
     Ok(())
@@ -159,11 +162,12 @@ fn hvals(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 
 fn hdel(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let fields = args.from(2);
-    let any =
-        find::<Hash>(server, client, &args[1])?.is_some_and(|h| fields.iter().any(|f| h.get(f).is_some()));
+    let any = find_to_change::<Hash>(server, client, &args[1])?
+        .is_some_and(|h| fields.iter().any(|f| h.get(f).is_some()));
     let mut gone = 0;
     if any && let Some(hash) = change::<Hash>(server, client, &args[1])? {
         gone = fields.iter().filter(|field| hash.remove(field)).count();
+        note(server, client, EventKind::Hash, "hdel", &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     client.reply.len(gone);
@@ -190,7 +194,7 @@ fn hstrlen(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome 
 
 fn hincrby(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let by = int(&args[3])?;
-    let old = match find::<Hash>(server, client, &args[1])?.and_then(|h| h.get(&args[2])) {
+    let old = match find_to_change::<Hash>(server, client, &args[1])?.and_then(|h| h.get(&args[2])) {
         Some(value) => parse_i64(value).ok_or("hash value is not an integer")?,
         None => 0,
     };
@@ -198,6 +202,7 @@ fn hincrby(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome 
     let packing = packing(server);
     let text = itoa::Buffer::new().format(sum).to_owned();
     change_or_new::<Hash>(server, client, &args[1])?.set(&args[2], text.as_bytes(), &packing);
+    note(server, client, EventKind::Hash, "hincrby", &args[1]);
     client.reply.int(sum);
     Ok(())
 }
@@ -207,7 +212,7 @@ fn hincrbyfloat(server: &mut Server, client: &mut Client, args: Args<'_>) -> Out
     if !by.is_finite() {
         return Err("value is NaN or Infinity".into());
     }
-    let old = match find::<Hash>(server, client, &args[1])?.and_then(|h| h.get(&args[2])) {
+    let old = match find_to_change::<Hash>(server, client, &args[1])?.and_then(|h| h.get(&args[2])) {
         Some(value) => LongDouble::parse(value).ok_or("hash value is not a float")?,
         None => LongDouble::ZERO,
     };
@@ -218,6 +223,7 @@ fn hincrbyfloat(server: &mut Server, client: &mut Client, args: Args<'_>) -> Out
     let packing = packing(server);
     let text = sum.to_text();
     change_or_new::<Hash>(server, client, &args[1])?.set(&args[2], text.as_bytes(), &packing);
+    note(server, client, EventKind::Hash, "hincrbyfloat", &args[1]);
     client.reply.bulk(text);
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::{Spec, introspect};
 use crate::keyspace::Keyspace;
-use crate::memory::used;
 use crate::resp::Args;
 use crate::server::{Client, Server, unix_micros};
 
@@ -17,7 +16,7 @@ pub(super) static SPECS: &[Spec] = &[Spec::new("info", -1, "loading stale", "slo
 pub(crate) const REDIS_VERSION: &str = "7.0.15";
 
 /// A section's name, how it is written, and whether it is shown without being asked for.
-type Section = (&'static str, fn(&Server, &mut String), bool);
+type Section = (&'static str, fn(&Server, &Client, &mut String), bool);
 
 const SECTIONS: [Section; 13] = [
     ("Server", server_section, true),
@@ -49,7 +48,7 @@ fn info(server: &mut Server, client: &mut Client, args: Args<'_>) {
             out.push_str("\r\n");
         }
         let _ = write!(out, "# {name}\r\n");
-        section(server, &mut out);
+        section(server, client, &mut out);
     }
     client.reply.verbatim(out);
 }
@@ -60,7 +59,7 @@ macro_rules! lines {
     }};
 }
 
-fn server_section(server: &Server, out: &mut String) {
+fn server_section(server: &Server, _: &Client, out: &mut String) {
     let uptime = server.started.elapsed().as_secs();
     let file = server.config.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
     let binary = std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default();
@@ -88,28 +87,29 @@ fn server_section(server: &Server, out: &mut String) {
     );
 }
 
-fn clients_section(server: &Server, out: &mut String) {
+fn clients_section(server: &Server, _: &Client, out: &mut String) {
     let blocked = server.clients.values().filter(|c| c.try_borrow().is_ok_and(|c| c.blocked.is_some()));
     let timed = server
         .clients
         .values()
         .filter(|c| c.try_borrow().is_ok_and(|c| c.blocked.is_some_and(|b| b.until_ms.is_some())));
+    let (most_input, most_output) = server.stats.waiting.most(server.now_ms / 1000);
     lines!(out,
         "connected_clients": server.clients.len(),
         "cluster_connections": server.cluster.as_ref().map_or(0, |c| c.connections()),
         "maxclients": server.config.int("maxclients"),
-        "client_recent_max_input_buffer": server.stats.most_input,
-        "client_recent_max_output_buffer": server.stats.most_output,
+        "client_recent_max_input_buffer": most_input,
+        "client_recent_max_output_buffer": most_output,
         "blocked_clients": blocked.count(),
         "tracking_clients": 0,
         "clients_in_timeout_table": timed.count(),
     );
 }
 
-fn memory_section(server: &Server, out: &mut String) {
-    let (resident, now) = (resident_bytes(), used());
+fn memory_section(server: &Server, me: &Client, out: &mut String) {
+    let (resident, now) = (resident_bytes(), server.used_memory());
     let peak = server.stats.peak_memory.max(now);
-    let (clients, total) = (super::memory::of_clients(server, None), total_memory());
+    let (clients, total) = (super::memory::of_clients(server, Some(me)), total_memory());
     let baseline = server.baseline;
     let dataset = now.saturating_sub(baseline).saturating_sub(clients);
     let share = |part: usize, whole: usize| part as f64 * 100.0 / whole.max(1) as f64;
@@ -140,12 +140,12 @@ fn memory_section(server: &Server, out: &mut String) {
         "mem_clients_normal": clients,
         "mem_allocator": "libc",
         "active_defrag_running": 0,
-        "lazyfree_pending_objects": 0,
-        "lazyfreed_objects": 0,
+        "lazyfree_pending_objects": server.garbage.pending(),
+        "lazyfreed_objects": server.garbage.freed(),
     );
 }
 
-fn persistence_section(server: &Server, out: &mut String) {
+fn persistence_section(server: &Server, _: &Client, out: &mut String) {
     lines!(out,
         "loading": 0,
         "async_loading": 0,
@@ -160,7 +160,7 @@ fn persistence_section(server: &Server, out: &mut String) {
     );
 }
 
-fn stats_section(server: &Server, out: &mut String) {
+fn stats_section(server: &Server, _: &Client, out: &mut String) {
     let stats = &server.stats;
     let [commands, input, output] = server.rates.per_second();
     let (channels, patterns, shard) = server.pubsub.totals();
@@ -173,7 +173,7 @@ fn stats_section(server: &Server, out: &mut String) {
         "instantaneous_input_kbps": format_args!("{:.2}", input / 1024.0),
         "instantaneous_output_kbps": format_args!("{:.2}", output / 1024.0),
         "rejected_connections": stats.rejected,
-        "sync_full": 0,
+        "sync_full": stats.full_dumps,
         "sync_partial_ok": 0,
         "sync_partial_err": 0,
         "expired_keys": server.dbs.iter().map(Keyspace::expired).sum::<u64>(),
@@ -202,9 +202,9 @@ fn stats_section(server: &Server, out: &mut String) {
     );
 }
 
-fn modules_section(_: &Server, _: &mut String) {}
+fn modules_section(_: &Server, _: &Client, _: &mut String) {}
 
-fn command_section(server: &Server, out: &mut String) {
+fn command_section(server: &Server, _: &Client, out: &mut String) {
     for command in introspect::everything() {
         let Some(s) = server.stats.of_commands.get(command.id).filter(|s| s.calls + s.rejected > 0) else {
             continue;
@@ -218,13 +218,13 @@ fn command_section(server: &Server, out: &mut String) {
     }
 }
 
-fn error_section(server: &Server, out: &mut String) {
+fn error_section(server: &Server, _: &Client, out: &mut String) {
     for (code, count) in &server.stats.error_codes {
         let _ = write!(out, "errorstat_{code}:count={count}\r\n");
     }
 }
 
-fn latency_section(server: &Server, out: &mut String) {
+fn latency_section(server: &Server, _: &Client, out: &mut String) {
     let percentiles = server.config.text("latency-tracking-info-percentiles").into_owned();
     for command in introspect::everything() {
         let Some(times) = server.stats.of_commands.get(command.id).and_then(|s| s.times.as_ref()) else {
@@ -236,7 +236,7 @@ fn latency_section(server: &Server, out: &mut String) {
     }
 }
 
-fn replication_section(server: &Server, out: &mut String) {
+fn replication_section(server: &Server, _: &Client, out: &mut String) {
     match server.master() {
         None => lines!(out, "role": "master"),
         // Until replication exists, a replica has no link to its master.
@@ -267,18 +267,19 @@ fn replication_section(server: &Server, out: &mut String) {
     );
 }
 
-fn cpu_section(_: &Server, out: &mut String) {
+fn cpu_section(_: &Server, _: &Client, out: &mut String) {
     let (user, system) = cpu_seconds();
     let _ = write!(out, "used_cpu_sys:{system:.6}\r\nused_cpu_user:{user:.6}\r\n");
 }
 
-fn cluster_section(server: &Server, out: &mut String) {
+fn cluster_section(server: &Server, _: &Client, out: &mut String) {
     lines!(out, "cluster_enabled": u8::from(server.cluster_enabled()));
 }
 
-fn keyspace_section(server: &Server, out: &mut String) {
+fn keyspace_section(server: &Server, _: &Client, out: &mut String) {
     for (i, db) in server.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
-        let _ = write!(out, "db{i}:keys={},expires={},avg_ttl=0\r\n", db.len(), db.expires());
+        let (keys, expires, ttl) = (db.len(), db.expires(), db.mean_ttl(server.now_ms));
+        let _ = write!(out, "db{i}:keys={keys},expires={expires},avg_ttl={ttl}\r\n");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Keys of any type (db.c, object.c).
 
 use super::collections::{ScanOptions, scan_cursor};
-use super::{Spec, help, text};
-use crate::keyspace::{Expiry, Str, Value, glob_match};
+use super::{Spec, help, lookup, text};
+use crate::keyspace::{EventKind, Expiry, Str, Value, glob_match};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
 
@@ -12,10 +12,10 @@ pub(super) static SPECS: &[Spec] = &[
         .keys(1, -1, 1, "RM delete")
         .tips("request_policy:multi_shard response_policy:agg_sum")
         .about("generic", "1.0.0", "Deletes keys."),
-    Spec::new("unlink", -2, "write fast", "keyspace write fast", del)
+    Spec::new("unlink", -2, "write fast", "keyspace write fast", unlink)
         .keys(1, -1, 1, "RM delete")
         .tips("request_policy:multi_shard response_policy:agg_sum")
-        .about("generic", "4.0.0", "Deletes keys; their memory may be freed later."),
+        .about("generic", "4.0.0", "Deletes keys; large values are freed by another thread."),
     Spec::new("exists", -2, "readonly fast", "keyspace read fast", exists)
         .keys(1, -1, 1, "RO")
         .tips("request_policy:multi_shard response_policy:agg_sum")
@@ -83,30 +83,38 @@ static OBJECT_SUBS: &[Spec] = &[
 ];
 
 fn del(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    delete(server, client, args, server.limits.lazy_del);
+}
+
+fn unlink(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    delete(server, client, args, true);
+}
+
+fn delete(server: &mut Server, client: &mut Client, args: Args<'_>, lazy: bool) {
     let now = server.now_ms;
     let db = server.db(client);
-    let deleted = args.from(1).iter().filter(|key| db.remove(key, now).is_some()).count();
+    let mut deleted = 0;
+    for key in args.from(1).iter() {
+        if db.delete(key, now, lazy) {
+            db.note(EventKind::Generic, "del", key);
+            deleted += 1;
+        }
+    }
     client.reply.len(deleted);
 }
 
 fn exists(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let now = server.now_ms;
-    let db = server.db(client);
-    let found = args.from(1).iter().filter(|key| db.look(key, now).is_some()).count();
-    server.stats.hits += found as u64;
-    server.stats.misses += (args.len() - 1 - found) as u64;
+    let found = args.from(1).iter().filter(|key| lookup::look(server, client, key).is_some()).count();
     client.reply.len(found);
 }
 
 fn touch(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let now = server.now_ms;
-    let db = server.db(client);
-    client.reply.len(args.from(1).iter().filter(|key| db.get(key, now).is_some()).count());
+    let found = args.from(1).iter().filter(|key| lookup::read(server, client, key).is_some()).count();
+    client.reply.len(found);
 }
 
 fn type_of(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let now = server.now_ms;
-    client.reply.status(server.db(client).look(&args[1], now).map_or("none", Value::type_name));
+    client.reply.status(lookup::look(server, client, &args[1]).map_or("none", Value::type_name));
 }
 
 fn keys(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -238,7 +246,10 @@ fn rename_key(server: &mut Server, client: &mut Client, args: Args<'_>, replace:
         return Some(false);
     }
     if let Some(value) = db.remove(from, now) {
+        db.delete_on_the_way(to, now);
         db.set(to, value, expiry.map_or(Expiry::Never, Expiry::At), now);
+        db.note(EventKind::Generic, "rename_from", from);
+        db.note(EventKind::Generic, "rename_to", to);
     }
     Some(true)
 }
@@ -277,6 +288,9 @@ fn copy(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if target == client.db && from == to {
         return client.reply.error("source and destination objects are the same");
     }
+    if lookup::read(server, client, from).is_none() {
+        return client.reply.int(0);
+    }
     let source = server.db(client);
     let Some(expiry) = source.expiry(from, now) else { return client.reply.int(0) };
     let Some(value) = source.peek(from, now).cloned() else { return client.reply.int(0) };
@@ -284,7 +298,9 @@ fn copy(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if !replace && target.exists(to, now) {
         return client.reply.int(0);
     }
+    target.delete_on_the_way(to, now);
     target.set(to, value, expiry.map_or(Expiry::Never, Expiry::At), now);
+    target.note(EventKind::Generic, "copy_to", to);
     client.reply.int(1);
 }
 
@@ -306,6 +322,11 @@ fn move_key(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
     if let Some(value) = server.db(client).remove(key, now) {
         server.dbs[target].set(key, value, expiry.map_or(Expiry::Never, Expiry::At), now);
+        // Events of two databases are published in the order in which they came.
+        server.publish_events();
+        server.db(client).note(EventKind::Generic, "move_from", key);
+        server.publish_events();
+        server.dbs[target].note(EventKind::Generic, "move_to", key);
     }
     client.reply.int(1);
 }

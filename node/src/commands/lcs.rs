@@ -1,5 +1,6 @@
 //! LCS: the longest common subsequence of two strings (t_string.c `lcsCommand`).
 
+use super::lookup::read;
 use super::{Spec, strings::as_string, text};
 use crate::resp::{Args, Reply, parse_i64};
 use crate::server::{Client, Server};
@@ -19,11 +20,9 @@ struct Match {
 
 fn lcs(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let (mut length, mut indexes, mut with_len, mut least) = (false, false, false, 0);
-    let now = server.now_ms;
-    let db = server.db(client);
     let mut strings = Vec::new();
     for key in [&args[1], &args[2]] {
-        match as_string(db.get(key, now)) {
+        match as_string(read(server, client, key)) {
             Ok(found) => strings.push(found.map(|s| s.bytes().into_owned()).unwrap_or_default()),
             Err(_) => return client.reply.error("The specified keys must contain string values"),
         }

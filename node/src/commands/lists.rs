@@ -1,10 +1,11 @@
 //! Lists (t_list.c), without those commands that wait.
 
 use super::collections::{
-    Outcome, Refusal, change, change_or_new, counted_keys, drop_if_empty, find, int, number, pop_count, span,
+    Outcome, Refusal, change, change_or_new, counted_keys, drop_if_empty, find, find_to_change, int, note,
+    number, pop_count, span,
 };
 use super::{Spec, text};
-use crate::keyspace::{End, List};
+use crate::keyspace::{End, EventKind, List};
 use crate::resp::Args;
 use crate::server::{Client, Server};
 
@@ -78,7 +79,18 @@ fn push(server: &mut Server, client: &mut Client, args: Args<'_>, end: End) -> O
     let list: &mut List = change_or_new(server, client, &args[1])?;
     args.from(2).iter().for_each(|element| list.push(end, element));
     client.reply.len(list.len());
+    note(server, client, EventKind::List, pushed(end), &args[1]);
     Ok(())
+}
+
+/// What adding at an end is called.
+fn pushed(end: End) -> &'static str {
+    if end == End::Left { "lpush" } else { "rpush" }
+}
+
+/// What taking from an end is called.
+fn popped(end: End) -> &'static str {
+    if end == End::Left { "lpop" } else { "rpop" }
 }
 
 fn lpush(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
@@ -90,7 +102,7 @@ fn rpush(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 }
 
 fn push_if_there(server: &mut Server, client: &mut Client, args: Args<'_>, end: End) -> Outcome {
-    if find::<List>(server, client, &args[1])?.is_none() {
+    if find_to_change::<List>(server, client, &args[1])?.is_none() {
         client.reply.int(0);
         return Ok(());
     }
@@ -110,7 +122,7 @@ fn pop(server: &mut Server, client: &mut Client, args: Args<'_>, end: End, name:
         return Err(format!("wrong number of arguments for '{name}' command").into());
     }
     let count = args.get(2).map(pop_count).transpose()?;
-    if find::<List>(server, client, &args[1])?.is_none() {
+    if find_to_change::<List>(server, client, &args[1])?.is_none() {
         match count {
             Some(_) => client.reply.null_array(),
             None => client.reply.null(),
@@ -124,6 +136,7 @@ fn pop(server: &mut Server, client: &mut Client, args: Args<'_>, end: End, name:
             if let Some(element) = change::<List>(server, client, &args[1])?.and_then(|l| l.pop(end)) {
                 client.reply.bulk(element);
             }
+            note(server, client, EventKind::List, popped(end), &args[1]);
             drop_if_empty(server, client, &args[1]);
         }
     }
@@ -139,6 +152,7 @@ fn pop_some(server: &mut Server, client: &mut Client, key: &[u8], end: End, coun
             client.reply.bulk(element);
         }
     }
+    note(server, client, EventKind::List, popped(end), key);
     drop_if_empty(server, client, key);
     Ok(())
 }
@@ -170,12 +184,13 @@ fn lindex(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 }
 
 fn lset(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    let list = find::<List>(server, client, &args[1])?.ok_or("no such key")?;
+    let list = find_to_change::<List>(server, client, &args[1])?.ok_or("no such key")?;
     let index = int(&args[2])?;
     list.get(index).ok_or("index out of range")?;
     if let Some(list) = change::<List>(server, client, &args[1])? {
         list.set(index, &args[3]);
     }
+    note(server, client, EventKind::List, "lset", &args[1]);
     client.reply.ok();
     Ok(())
 }
@@ -186,7 +201,7 @@ fn linsert(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome 
         () if args.is(2, "before") => 0,
         () => return Err(text::SYNTAX.into()),
     };
-    let Some(list) = find::<List>(server, client, &args[1])? else {
+    let Some(list) = find_to_change::<List>(server, client, &args[1])? else {
         client.reply.int(0);
         return Ok(());
     };
@@ -198,6 +213,7 @@ fn linsert(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome 
         list.insert(place + behind, &args[4]);
         client.reply.len(list.len());
     }
+    note(server, client, EventKind::List, "linsert", &args[1]);
     Ok(())
 }
 
@@ -217,10 +233,12 @@ fn lrem(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
         ..0 => (End::Right, usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX)),
         _ => (End::Left, usize::try_from(count).unwrap_or(usize::MAX)),
     };
-    let any = find::<List>(server, client, &args[1])?.is_some_and(|l| l.iter().any(|e| *e == args[3]));
+    let any =
+        find_to_change::<List>(server, client, &args[1])?.is_some_and(|l| l.iter().any(|e| *e == args[3]));
     let mut gone = 0;
     if any && let Some(list) = change::<List>(server, client, &args[1])? {
         gone = list.remove_equal(&args[3], from, most);
+        note(server, client, EventKind::List, "lrem", &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     client.reply.len(gone);
@@ -232,6 +250,7 @@ fn ltrim(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     if let Some(list) = change::<List>(server, client, &args[1])? {
         let (from, to) = span(start, end, list.len());
         list.keep(from, to);
+        note(server, client, EventKind::List, "ltrim", &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     client.reply.ok();
@@ -304,16 +323,18 @@ fn end(args: Args<'_>, at: usize) -> Result<End, Refusal> {
 }
 
 fn move_one(server: &mut Server, client: &mut Client, args: Args<'_>, from: End, to: End) -> Outcome {
-    if find::<List>(server, client, &args[1])?.is_none() {
+    if find_to_change::<List>(server, client, &args[1])?.is_none() {
         client.reply.null();
         return Ok(());
     }
-    find::<List>(server, client, &args[2])?;
+    find_to_change::<List>(server, client, &args[2])?;
     let Some(element) = change::<List>(server, client, &args[1])?.and_then(|l| l.pop(from)) else {
         return Ok(());
     };
     client.reply.bulk(&element);
     change_or_new::<List>(server, client, &args[2])?.push(to, element);
+    note(server, client, EventKind::List, pushed(to), &args[2]);
+    note(server, client, EventKind::List, popped(from), &args[1]);
     drop_if_empty(server, client, &args[1]);
     Ok(())
 }
@@ -331,7 +352,7 @@ fn lmpop(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let end = end(args, at)?;
     let count = pop_option(args, at + 1)?;
     for key in keys.iter() {
-        if find::<List>(server, client, key)?.is_some() {
+        if find_to_change::<List>(server, client, key)?.is_some() {
             client.reply.array(2);
             client.reply.bulk(key);
             return pop_some(server, client, key, end, count);

@@ -70,7 +70,8 @@ pub(super) fn of_clients(server: &Server, me: Option<&Client>) -> usize {
 }
 
 fn stats(server: &mut Server, client: &mut Client, _: Args<'_>) {
-    let (now, peak) = (used(), server.stats.peak_memory.max(used()));
+    let now = server.used_memory();
+    let peak = server.stats.peak_memory.max(now);
     let clients = of_clients(server, Some(client));
     let keys: usize = server.dbs.iter().map(crate::keyspace::Keyspace::len).sum();
     let data = now.saturating_sub(server.baseline);
@@ -104,7 +105,7 @@ fn purge(_: &mut Server, client: &mut Client, _: Args<'_>) {
 }
 
 fn doctor(server: &mut Server, client: &mut Client, _: Args<'_>) {
-    let (now, limit) = (used(), server.limits.max_memory);
+    let (now, limit) = (server.used_memory(), server.limits.max_memory);
     let text = if limit != usize::MAX && now > limit {
         format!("{now} bytes are in use, more than the {limit} of maxmemory.\n")
     } else {

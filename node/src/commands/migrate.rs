@@ -14,6 +14,7 @@ use slotproof_model::migrate::{AfterFailure, AfterReply, Failure, Request, Trans
 
 use super::{Spec, text};
 use crate::dump::dump;
+use crate::keyspace::EventKind;
 use crate::resp::{Args, Reply, parse_i64};
 use crate::server::{Client, Server};
 
@@ -124,9 +125,7 @@ fn migrate(server: &mut Server, client: &mut Client, args: Args<'_>) {
         Ok(order) => order,
         Err(e) => return client.reply.error(e),
     };
-    let now = server.now_ms;
-    let db = server.db(client);
-    order.keys.retain(|key| db.get(key, now).is_some());
+    order.keys.retain(|key| super::lookup::read(server, client, key).is_some());
     if order.keys.is_empty() {
         return client.reply.status("NOKEY");
     }
@@ -233,7 +232,10 @@ fn attempt(
             AfterReply::Nothing => {}
             AfterReply::Delete(i) => {
                 let now = server.now_ms;
-                server.db(client).remove(order.keys[i], now);
+                let db = server.db(client);
+                if db.delete_on_the_way(order.keys[i], now) {
+                    db.note(EventKind::Generic, "del", order.keys[i]);
+                }
                 let slot = key_slot(order.keys[i]);
                 server.with_cluster(|cluster, _| cluster.keys_migrated(slot, 1));
             }

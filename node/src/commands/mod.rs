@@ -20,11 +20,13 @@ mod keys;
 mod latency;
 mod lcs;
 mod lists;
+mod lookup;
 mod memory;
 pub mod migrate;
 mod monitor;
 mod pubsub;
 mod renamed;
+mod replication;
 mod server;
 mod set_algebra;
 mod sets;
@@ -72,6 +74,7 @@ static COMMANDS: LazyLock<HashMap<&'static [u8], Command, RandomState>> = LazyLo
         migrate::SPECS,
         monitor::SPECS,
         pubsub::SPECS,
+        replication::SPECS,
         server::SPECS,
         slowlog::SPECS,
         set_algebra::SPECS,
@@ -171,6 +174,7 @@ pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static C
     server.stats.commands += 1;
     client.last_command = command.full_name;
     (command.spec.run)(server, client, args);
+    server.publish_events();
     if server.monitors > 0 && !command.has(Flag::Admin) {
         monitor::feed(server, client, command, args);
     }

@@ -52,29 +52,29 @@ fn dbsize(server: &mut Server, client: &mut Client, _: Args<'_>) {
     client.reply.len(server.db(client).len());
 }
 
-/// Whether FLUSHALL and FLUSHDB have a right option, or none; the error is written otherwise.
-fn flush_option(client: &mut Client, args: Args<'_>) -> bool {
-    let right = match args.len() {
-        1 => true,
-        2 => args.is(1, "async") || args.is(1, "sync"),
-        _ => false,
-    };
-    if !right {
-        client.reply.error(text::SYNTAX);
+/// Whether FLUSHALL and FLUSHDB leave the freeing to another thread; the error is written if they have a wrong option.
+fn flush_option(server: &Server, client: &mut Client, args: Args<'_>) -> Option<bool> {
+    match args.len() {
+        1 => Some(server.limits.lazy_flush),
+        2 if args.is(1, "async") => Some(true),
+        2 if args.is(1, "sync") => Some(false),
+        _ => {
+            client.reply.error(text::SYNTAX);
+            None
+        }
     }
-    right
 }
 
 fn flushall(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    if flush_option(client, args) {
-        server.dbs.iter_mut().for_each(|db| db.clear());
+    if let Some(lazy) = flush_option(server, client, args) {
+        server.dbs.iter_mut().for_each(|db| db.clear(lazy));
         client.reply.ok();
     }
 }
 
 fn flushdb(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    if flush_option(client, args) {
-        server.db(client).clear();
+    if let Some(lazy) = flush_option(server, client, args) {
+        server.db(client).clear(lazy);
         client.reply.ok();
     }
 }

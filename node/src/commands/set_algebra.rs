@@ -2,7 +2,7 @@
 
 use super::collections::{Outcome, Refusal, counted_keys, find_all, number, packing, store};
 use super::{Spec, text};
-use crate::keyspace::{Packing, Set};
+use crate::keyspace::{EventKind, Packing, Set};
 use crate::resp::Args;
 use crate::server::{Client, Server};
 
@@ -101,10 +101,16 @@ fn answer(server: &mut Server, client: &mut Client, args: Args<'_>, algebra: Alg
     Ok(())
 }
 
-fn keep(server: &mut Server, client: &mut Client, args: Args<'_>, algebra: Algebra) -> Outcome {
+fn keep(
+    server: &mut Server,
+    client: &mut Client,
+    args: Args<'_>,
+    algebra: Algebra,
+    event: &'static str,
+) -> Outcome {
     let result = algebra(server, client, args.from(2))?;
     client.reply.len(result.len());
-    store(server, client, &args[1], result);
+    store(server, client, &args[1], result, (EventKind::Set, event));
     Ok(())
 }
 
@@ -113,7 +119,7 @@ fn sinter(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 }
 
 fn sinterstore(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    keep(server, client, args, inter)
+    keep(server, client, args, inter, "sinterstore")
 }
 
 fn sunion(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
@@ -121,7 +127,7 @@ fn sunion(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 }
 
 fn sunionstore(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    keep(server, client, args, union)
+    keep(server, client, args, union, "sunionstore")
 }
 
 fn sdiff(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
@@ -129,7 +135,7 @@ fn sdiff(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 }
 
 fn sdiffstore(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    keep(server, client, args, diff)
+    keep(server, client, args, diff, "sdiffstore")
 }
 
 fn sintercard(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {

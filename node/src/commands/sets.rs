@@ -1,10 +1,11 @@
 //! Sets (t_set.c).
 
 use super::collections::{
-    Outcome, Picks, change, change_or_new, drop_if_empty, find, packing, pop_count, scan_members,
+    Outcome, Picks, change, change_or_new, drop_if_empty, find, find_to_change, note, packing, pop_count,
+    scan_members,
 };
 use super::{Spec, text};
-use crate::keyspace::{Set, random_below};
+use crate::keyspace::{EventKind, Set, random_below};
 use crate::resp::Args;
 use crate::server::{Client, Server};
 
@@ -52,7 +53,7 @@ pub(super) static SPECS: &[Spec] =
 
 fn sadd(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let (packing, members) = (packing(server), args.from(2));
-    let new = match find::<Set>(server, client, &args[1])? {
+    let new = match find_to_change::<Set>(server, client, &args[1])? {
         Some(set) => members.iter().any(|m| !set.contains(m)),
         None => true,
     };
@@ -60,6 +61,7 @@ fn sadd(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     if new {
         let set: &mut Set = change_or_new(server, client, &args[1])?;
         added = members.iter().filter(|m| set.add(m, &packing)).count();
+        note(server, client, EventKind::Set, "sadd", &args[1]);
     }
     client.reply.len(added);
     Ok(())
@@ -67,10 +69,12 @@ fn sadd(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
 
 fn srem(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let members = args.from(2);
-    let any = find::<Set>(server, client, &args[1])?.is_some_and(|s| members.iter().any(|m| s.contains(m)));
+    let set = find_to_change::<Set>(server, client, &args[1])?;
+    let any = set.is_some_and(|s| members.iter().any(|m| s.contains(m)));
     let mut gone = 0;
     if any && let Some(set) = change::<Set>(server, client, &args[1])? {
         gone = members.iter().filter(|m| set.remove(m)).count();
+        note(server, client, EventKind::Set, "srem", &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     client.reply.len(gone);
@@ -110,10 +114,13 @@ fn spop(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
         return Err(text::SYNTAX.into());
     }
     let count = args.get(2).map(pop_count).transpose()?;
-    let len = find::<Set>(server, client, &args[1])?.map_or(0, Set::len);
+    let len = find_to_change::<Set>(server, client, &args[1])?.map_or(0, Set::len);
     let Some(count) = count else {
         match change::<Set>(server, client, &args[1])? {
-            Some(set) => client.reply.bulk(set.remove_at(random_below(len))),
+            Some(set) => {
+                client.reply.bulk(set.remove_at(random_below(len)));
+                note(server, client, EventKind::Set, "spop", &args[1]);
+            }
             None => client.reply.null(),
         }
         drop_if_empty(server, client, &args[1]);
@@ -127,6 +134,7 @@ fn spop(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
         for left in (len - count + 1..=len).rev() {
             client.reply.bulk(set.remove_at(random_below(left)));
         }
+        note(server, client, EventKind::Set, "spop", &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     Ok(())
@@ -155,22 +163,24 @@ fn srandmember(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outc
 
 fn smove(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let (packing, member) = (packing(server), &args[3]);
-    let there = match find::<Set>(server, client, &args[1])? {
+    let there = match find_to_change::<Set>(server, client, &args[1])? {
         Some(set) => set.contains(member),
         None => {
             client.reply.int(0);
             return Ok(());
         }
     };
-    find::<Set>(server, client, &args[2])?;
+    find_to_change::<Set>(server, client, &args[2])?;
     client.reply.int(i64::from(there));
     if there && args[1] != args[2] {
         if let Some(set) = change::<Set>(server, client, &args[1])? {
             set.remove(member);
         }
+        note(server, client, EventKind::Set, "srem", &args[1]);
         drop_if_empty(server, client, &args[1]);
-        if !find::<Set>(server, client, &args[2])?.is_some_and(|s| s.contains(member)) {
+        if !find_to_change::<Set>(server, client, &args[2])?.is_some_and(|s| s.contains(member)) {
             change_or_new::<Set>(server, client, &args[2])?.add(member, &packing);
+            note(server, client, EventKind::Set, "sadd", &args[2]);
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::collections::{Outcome, Refusal, int, store};
 use super::{Spec, text};
-use crate::keyspace::{End, Hash, Keyspace, List, Str, Typed, Value};
+use crate::keyspace::{End, EventKind, Hash, Keyspace, List, Str, Typed, Value};
 use crate::resp::{Args, parse_f64};
 use crate::server::{Client, Server};
 
@@ -140,14 +140,15 @@ fn sort_ro(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome 
 
 fn run(server: &mut Server, client: &mut Client, args: Args<'_>, readonly: bool) -> Outcome {
     let mut request = Request::parse(args, readonly, server.cluster_enabled())?;
-    let (db, now) = (&server.dbs[client.db], server.now_ms);
-    let (mut elements, ordered) = match db.peek(&args[1], now) {
+    let now = server.now_ms;
+    let (mut elements, ordered) = match super::lookup::read(server, client, &args[1]) {
         None => (Vec::new(), true),
         Some(Value::List(list)) => (list.iter().map(<[u8]>::to_vec).collect(), true),
         Some(Value::Zset(zset)) => (zset.iter().map(|(m, _)| m.to_vec()).collect(), true),
         Some(Value::Set(set)) => (set.iter().map(|m| m.into_owned()).collect::<Vec<_>>(), false),
         Some(Value::Str(_) | Value::Hash(_)) => return Err(text::WRONG_TYPE.into()),
     };
+    let db = &server.dbs[client.db];
     if request.unsorted && !ordered && request.store.is_some() {
         // What is stored has a defined order.
         (request.unsorted, request.alpha, request.by) = (false, true, None);
@@ -178,7 +179,7 @@ fn run(server: &mut Server, client: &mut Client, args: Args<'_>, readonly: bool)
             let mut list = List::default();
             client.reply.len(values.len());
             values.into_iter().for_each(|value| list.push(End::Right, value.unwrap_or_default()));
-            store(server, client, key, list);
+            store(server, client, key, list, (EventKind::List, "sortstore"));
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Strings (t_string.c).
 
 use super::expire::{Unit, absolute};
+use super::lookup::read;
 use super::{Spec, text};
-use crate::keyspace::{Expiry, Keyspace, Str, Value};
+use crate::keyspace::{EventKind, Expiry, Keyspace, Str, Value};
 use crate::resp::{Args, LongDouble, Reply, parse_i64};
 use crate::server::{Client, Server};
 
@@ -108,28 +109,15 @@ pub(super) fn as_string(value: Option<&Value>) -> Result<Option<&Str>, &'static 
 
 /// Writes the string of a key, or null; whether no error had to be written instead.
 fn reply_get(server: &mut Server, client: &mut Client, key: &[u8]) -> bool {
-    let now = server.now_ms;
-    let found = match as_string(server.dbs[client.db].get(key, now)) {
-        Ok(Some(s)) => {
-            reply_str(&mut client.reply, s);
-            true
-        }
-        Ok(None) => {
-            client.reply.null();
-            false
-        }
+    match as_string(read(server, client, key)) {
+        Ok(Some(s)) => reply_str(&mut client.reply, s),
+        Ok(None) => client.reply.null(),
         Err(e) => {
             client.reply.error(e);
             return false;
         }
-    };
-    count(server, found);
+    }
     true
-}
-
-fn count(server: &mut Server, found: bool) {
-    server.stats.hits += u64::from(found);
-    server.stats.misses += u64::from(!found);
 }
 
 fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -219,11 +207,12 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
 }
 
-/// Stores a value; one whose expiry is past already is as good as deleted.
+/// Stores a value.
 fn store(db: &mut Keyspace, key: &[u8], value: Value, expiry: Expiry, now: i64) {
-    match expiry {
-        Expiry::At(when) if when <= now => drop(db.remove(key, now)),
-        _ => db.set(key, value, expiry, now),
+    db.set(key, value, expiry, now);
+    db.note(EventKind::String, "set", key);
+    if matches!(expiry, Expiry::At(_)) {
+        db.note(EventKind::Generic, "expire", key);
     }
 }
 
@@ -232,7 +221,7 @@ fn setnx(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let db = server.db(client);
     let missing = db.get(&args[1], now).is_none();
     if missing {
-        db.set(&args[1], Value::string(&args[2]), Expiry::Never, now);
+        store(db, &args[1], Value::string(&args[2]), Expiry::Never, now);
     }
     client.reply.int(i64::from(missing));
 }
@@ -261,13 +250,16 @@ fn getset(server: &mut Server, client: &mut Client, args: Args<'_>) {
         return;
     }
     let now = server.now_ms;
-    server.db(client).set(&args[1], Value::string(&args[2]), Expiry::Never, now);
+    store(server.db(client), &args[1], Value::string(&args[2]), Expiry::Never, now);
 }
 
 fn getdel(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if reply_get(server, client, &args[1]) {
         let now = server.now_ms;
-        server.db(client).remove(&args[1], now);
+        let db = server.db(client);
+        if db.remove(&args[1], now).is_some() {
+            db.note(EventKind::Generic, "del", &args[1]);
+        }
     }
 }
 
@@ -289,21 +281,28 @@ fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
         return;
     }
     let db = server.db(client);
-    match expiry {
-        Some(Expiry::At(when)) if when <= now => drop(db.remove(&args[1], now)),
-        Some(Expiry::At(when)) => db.set_expiry(&args[1], Some(when)),
-        Some(_) => db.set_expiry(&args[1], None),
-        None => {}
-    }
+    let Some(old) = db.expiry(&args[1], now) else { return };
+    let event = match expiry {
+        Some(Expiry::At(when)) if when <= now => {
+            db.remove(&args[1], now);
+            "del"
+        }
+        Some(Expiry::At(when)) => {
+            db.set_expiry(&args[1], Some(when));
+            "expire"
+        }
+        Some(_) if old.is_some() => {
+            db.set_expiry(&args[1], None);
+            "persist"
+        }
+        Some(_) | None => return,
+    };
+    db.note(EventKind::Generic, event, &args[1]);
 }
 
 fn strlen(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let now = server.now_ms;
-    match as_string(server.db(client).get(&args[1], now)).map(|found| found.map(Str::len)) {
-        Ok(len) => {
-            count(server, len.is_some());
-            client.reply.len(len.unwrap_or(0));
-        }
+    match as_string(read(server, client, &args[1])) {
+        Ok(found) => client.reply.len(found.map_or(0, Str::len)),
         Err(e) => client.reply.error(e),
     }
 }
@@ -346,6 +345,7 @@ fn add(server: &mut Server, client: &mut Client, key: &[u8], n: i64) {
         return client.reply.error("increment or decrement would overflow");
     };
     replace(db, key, Str::Int(sum), now);
+    db.note(EventKind::String, "incrby", key);
     client.reply.int(sum);
 }
 
@@ -375,6 +375,7 @@ fn incrbyfloat(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
     let sum = sum.to_text();
     replace(db, &args[1], Str::Fixed(sum.as_bytes().into()), now);
+    db.note(EventKind::String, "incrbyfloat", &args[1]);
     client.reply.bulk(sum);
 }
 
@@ -387,6 +388,7 @@ fn append(server: &mut Server, client: &mut Client, args: Args<'_>) {
         Err(e) => client.reply.error(e),
         Ok(None) => {
             db.set(&args[1], Value::string(&args[2]), Expiry::Never, now);
+            db.note(EventKind::String, "append", &args[1]);
             client.reply.len(args[2].len());
         }
         Ok(Some(len)) if (len + args[2].len()) as i64 > most => client.reply.error(TOO_LONG),
@@ -394,6 +396,7 @@ fn append(server: &mut Server, client: &mut Client, args: Args<'_>) {
             if let Some(Value::Str(s)) = db.get_mut(&args[1], now) {
                 s.grow().extend_from_slice(&args[2]);
             }
+            db.note(EventKind::String, "append", &args[1]);
             client.reply.len(len + args[2].len());
         }
     }
@@ -401,16 +404,12 @@ fn append(server: &mut Server, client: &mut Client, args: Args<'_>) {
 
 fn mget(server: &mut Server, client: &mut Client, args: Args<'_>) {
     client.reply.array(args.len() - 1);
-    let now = server.now_ms;
     for key in args.from(1).iter() {
         // A value of another type counts as none here.
-        let string = as_string(server.dbs[client.db].get(key, now)).unwrap_or(None);
-        match string {
+        match as_string(read(server, client, key)).unwrap_or(None) {
             Some(s) => reply_str(&mut client.reply, s),
             None => client.reply.null(),
         }
-        let found = string.is_some();
-        count(server, found);
     }
 }
 
@@ -429,7 +428,7 @@ fn mset(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
     let db = server.db(client);
     for (key, value) in pairs {
-        db.set(key, Value::string(value), Expiry::Never, now);
+        store(db, key, Value::string(value), Expiry::Never, now);
     }
     client.reply.ok();
 }
@@ -442,7 +441,7 @@ fn msetnx(server: &mut Server, client: &mut Client, args: Args<'_>) {
         return client.reply.int(0);
     }
     for (key, value) in pairs {
-        db.set(key, Value::string(value), Expiry::Never, now);
+        store(db, key, Value::string(value), Expiry::Never, now);
     }
     client.reply.int(1);
 }
@@ -451,8 +450,7 @@ fn getrange(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let (Some(start), Some(end)) = (parse_i64(&args[2]), parse_i64(&args[3])) else {
         return client.reply.error(text::NOT_INT);
     };
-    let now = server.now_ms;
-    match as_string(server.dbs[client.db].get(&args[1], now)) {
+    match as_string(read(server, client, &args[1])) {
         Ok(Some(s)) => {
             let bytes = s.bytes();
             client.reply.bulk(part(&bytes, start, end));
@@ -508,4 +506,5 @@ fn setrange(server: &mut Server, client: &mut Client, args: Args<'_>) {
         string[offset..end].copy_from_slice(bytes);
         client.reply.len(string.len());
     }
+    db.note(EventKind::String, "setrange", key);
 }

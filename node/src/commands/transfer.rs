@@ -4,7 +4,7 @@ use slotproof_model::key_slot;
 
 use super::{Spec, text};
 use crate::dump::{dump as payload_of, restore_within, verify};
-use crate::keyspace::Expiry;
+use crate::keyspace::{EventKind, Expiry};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server};
 
@@ -27,9 +27,9 @@ pub(super) static SPECS: &[Spec] = &[
 ];
 
 fn dump(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    let (now, compress) = (server.now_ms, server.config.yes("rdbcompression"));
+    let compress = server.config.yes("rdbcompression");
     let packing = server.limits.packing;
-    match server.db(client).get(&args[1], now) {
+    match super::lookup::read(server, client, &args[1]) {
         Some(value) => {
             let payload = payload_of(value, compress, &packing);
             client.reply.bulk(payload);
@@ -93,10 +93,16 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
         ttl => Expiry::At(now.saturating_add(ttl)),
     };
     match expiry {
-        Expiry::At(when) if when <= now => drop(db.remove(&args[1], now)),
+        Expiry::At(when) if when <= now => {
+            if db.delete_on_the_way(&args[1], now) {
+                db.note(EventKind::Generic, "del", &args[1]);
+            }
+        }
         _ => {
+            db.delete_on_the_way(&args[1], now);
             db.set(&args[1], value, expiry, now);
             db.set_used(&args[1], idle, freq, now);
+            db.note(EventKind::Generic, "restore", &args[1]);
             server.with_cluster(|cluster, _| cluster.key_restored(key_slot(&args[1])));
         }
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::keyspace::glob_match;
+use crate::keyspace::{Notices, glob_match};
 use crate::resp::{parse_f64, parse_i64};
 
 pub use directives::{DIRECTIVES, Directive, HIDDEN, Kind, find};
@@ -39,7 +39,7 @@ impl fmt::Display for BadValue {
 impl std::error::Error for BadValue {}
 
 impl Config {
-    /// The value of a directive as CONFIG GET shows it. A name that is no directive has none.
+    /// The value of a directive. A name that is no directive has none.
     pub fn bytes(&self, name: &str) -> &[u8] {
         match self.values.get(name) {
             Some(value) => value,
@@ -75,7 +75,7 @@ impl Config {
     }
 
     /// The directives whose names match a pattern, with their values, each name once.
-    pub fn matching(&self, patterns: &[&[u8]]) -> Vec<(&'static str, &[u8])> {
+    pub fn matching(&self, patterns: &[&[u8]]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
         let mut found: Vec<_> = DIRECTIVES
             .iter()
             .flat_map(|d| [(d.name, d), (d.alias, d)])
@@ -84,10 +84,19 @@ impl Config {
                 !HIDDEN.contains(name) || patterns.iter().any(|p| p.eq_ignore_ascii_case(name.as_bytes()))
             })
             .filter(|(name, _)| patterns.iter().any(|p| glob_match(&p.to_ascii_lowercase(), name.as_bytes())))
-            .map(|(name, d)| (name, self.bytes(d.name)))
+            .map(|(name, d)| (name, self.shown(d.name)))
             .collect();
         found.sort_unstable_by_key(|(name, _)| *name);
         found
+    }
+
+    /// The value of a directive as CONFIG GET shows it.
+    fn shown(&self, name: &str) -> Cow<'_, [u8]> {
+        let value = self.bytes(name);
+        match name {
+            "notify-keyspace-events" => Notices::parse(value).unwrap_or_default().letters().into(),
+            _ => value.into(),
+        }
     }
 
     /// Whether a directive was set to anything, its default included.
@@ -159,6 +168,10 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
                 Some(n) => Ok(n.to_string().into_bytes()),
                 None => Err(BadValue("argument must be a memory or percent value".into())),
             },
+        },
+        Kind::Text if name == "notify-keyspace-events" => match Notices::parse(word) {
+            Some(_) => Ok(word.to_vec()),
+            None => Err(BadValue("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into())),
         },
         Kind::Text | Kind::List | Kind::Words(_) => Ok(word.to_vec()),
     }

@@ -8,6 +8,7 @@ mod crc64;
 mod cursor;
 mod listpack;
 mod lzf;
+mod rdb;
 mod read;
 mod write;
 mod ziplist;
@@ -17,6 +18,7 @@ use std::fmt;
 use crate::keyspace::{Packing, Value};
 
 pub use crc64::crc64;
+pub use rdb::RdbFile;
 
 /// The version that is written, and the highest that is read: that of Redis 7.0.
 pub const RDB_VERSION: u16 = 10;
@@ -74,7 +76,7 @@ impl std::error::Error for BadPayload {}
 
 /// The payload of a value; `compress` is `rdbcompression`.
 pub fn dump(value: &Value, compress: bool, packing: &Packing) -> Vec<u8> {
-    let mut output = write::Output { bytes: Vec::new(), compress, packing };
+    let mut output = write::Output { bytes: Vec::new(), compress, packing, key: None };
     output.value(value);
     let mut out = output.bytes;
     out.extend_from_slice(&RDB_VERSION.to_le_bytes());

@@ -22,14 +22,23 @@ pub(super) struct Output<'a> {
     pub(super) bytes: Vec<u8>,
     pub(super) compress: bool,
     pub(super) packing: &'a Packing,
+    /// Written behind the byte of the next value's type.
+    pub(super) key: Option<&'a [u8]>,
 }
 
 impl Output<'_> {
-    /// The byte of the type, and the value.
+    fn kind(&mut self, kind: u8) {
+        self.bytes.push(kind);
+        if let Some(key) = self.key.take() {
+            self.string(key);
+        }
+    }
+
+    /// The byte of the type, the key if there is one, and the value.
     pub(super) fn value(&mut self, value: &Value) {
         match value {
             Value::Str(s) => {
-                self.bytes.push(kind::STRING);
+                self.kind(kind::STRING);
                 self.str(s);
             }
             Value::Hash(hash) => self.hash(hash),
@@ -41,10 +50,10 @@ impl Output<'_> {
 
     fn hash(&mut self, hash: &Hash) {
         if hash.is_packed() && fits_listpack(hash.iter().map(|(f, v)| f.len() + v.len())) {
-            self.bytes.push(kind::HASH_LISTPACK);
+            self.kind(kind::HASH_LISTPACK);
             return self.listpack(hash.iter().flat_map(|(f, v)| [f, v]));
         }
-        self.bytes.push(kind::HASH);
+        self.kind(kind::HASH);
         self.len(hash.len());
         for (field, value) in hash.iter() {
             self.string(field);
@@ -55,11 +64,11 @@ impl Output<'_> {
     fn set(&mut self, set: &Set) {
         match set {
             Set::Ints(ints, width) => {
-                self.bytes.push(kind::SET_INTSET);
+                self.kind(kind::SET_INTSET);
                 self.string(&ziplist::write_ints(ints, *width));
             }
             Set::Members(members) => {
-                self.bytes.push(kind::SET);
+                self.kind(kind::SET);
                 self.len(members.len());
                 members.iter().for_each(|(m, ())| self.string(m));
             }
@@ -69,7 +78,7 @@ impl Output<'_> {
     /// Redis writes a large sorted set from the top down, which is quicker to read in.
     fn zset(&mut self, zset: &Zset) {
         if zset.is_packed() && fits_listpack(zset.iter().map(|(m, _)| m.len())) {
-            self.bytes.push(kind::ZSET_LISTPACK);
+            self.kind(kind::ZSET_LISTPACK);
             let mut writer = Writer::new();
             for (member, score) in zset.iter() {
                 writer.push(member);
@@ -77,7 +86,7 @@ impl Output<'_> {
             }
             return self.string(&writer.finish());
         }
-        self.bytes.push(kind::ZSET_2);
+        self.kind(kind::ZSET_2);
         self.len(zset.len());
         for (member, score) in zset.range(0, zset.len(), true) {
             self.string(member);
@@ -87,7 +96,7 @@ impl Output<'_> {
 
     /// Nodes are filled from the head on as far as Redis would.
     fn list(&mut self, list: &List) {
-        self.bytes.push(kind::LIST_QUICKLIST_2);
+        self.kind(kind::LIST_QUICKLIST_2);
         let mut nodes: Vec<Vec<u8>> = Vec::new();
         let mut node = Writer::new();
         for element in list.iter() {
@@ -131,7 +140,7 @@ impl Output<'_> {
     }
 
     /// An integer of 1, 2 or 4 bytes where it is one, compressed where that helps, or plain.
-    fn string(&mut self, bytes: &[u8]) {
+    pub(super) fn string(&mut self, bytes: &[u8]) {
         // Canonical decimal numbers of at most 11 characters are tried as integers.
         if bytes.len() <= 11
             && let Some(n) = parse_i64(bytes)
@@ -164,7 +173,7 @@ impl Output<'_> {
     }
 
     /// A length in 6, 14, 32 or 64 bits (rdb.c `rdbSaveLen`).
-    fn len(&mut self, len: usize) {
+    pub(super) fn len(&mut self, len: usize) {
         let out = &mut self.bytes;
         if len < 1 << 6 {
             out.push(len as u8);

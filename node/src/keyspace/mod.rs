@@ -4,6 +4,8 @@
 //! workers could each own the maps of their slots.
 
 mod dict;
+mod events;
+mod garbage;
 mod glob;
 mod hash;
 mod list;
@@ -11,25 +13,33 @@ mod random;
 mod rank_list;
 mod set;
 mod slot_map;
+mod snapshot;
 mod usage;
 mod value;
 mod watch;
 mod zset;
 
+use std::rc::Rc;
+
 use ahash::RandomState;
 use slotproof_model::{SLOTS, Slot, SlotSet, key_slot};
 
 pub use dict::Dict;
+pub use events::{EventKind, Notices};
+pub use garbage::{Garbage, Lazy};
 pub use glob::glob_match;
 pub use hash::Hash;
 pub use list::{End, List};
 pub use random::{random, random_below};
 pub use set::Set;
-pub use usage::{Pick, Usage};
+pub use snapshot::{Keep, Progress};
+pub use usage::{Pick, Usage, UseNote};
 pub use value::{Packing, Str, Typed, Value, WrongType};
 pub use zset::Zset;
 
+use events::Events;
 use slot_map::{Entry, SlotMap};
+use snapshot::Snapshot;
 use watch::Watched;
 
 /// What a write does to the expiry that a key may have.
@@ -67,6 +77,13 @@ pub struct Keyspace {
     watched: Watched,
     /// How many changes there have been.
     changes: u64,
+    /// Who is being handed all keys as they were at one moment.
+    snapshots: Vec<Snapshot>,
+    /// What happened, for those who want to know.
+    events: Events,
+    /// Where values go that are thrown away, and which of them.
+    garbage: Rc<Garbage>,
+    lazy: Lazy,
 }
 
 impl Default for Keyspace {
@@ -90,6 +107,10 @@ impl Keyspace {
             usage: Usage::default(),
             watched: Watched::default(),
             changes: 0,
+            snapshots: Vec::new(),
+            events: Events::default(),
+            garbage: Rc::default(),
+            lazy: Lazy::default(),
         }
     }
 
@@ -106,6 +127,14 @@ impl Keyspace {
     /// How many keys have an expiry.
     pub fn expires(&self) -> usize {
         self.expires
+    }
+
+    /// How long keys with an expiry have left on the average, in milliseconds.
+    pub fn mean_ttl(&self, now: i64) -> i64 {
+        let times: i128 = self.volatile.iter().map(|slot| self.slots[slot.index()].times()).sum();
+        let count = self.expires as i128;
+        let mean = times.checked_div(count).map_or(0, |mean| mean - i128::from(now));
+        i64::try_from(mean.max(0)).unwrap_or(i64::MAX)
     }
 
     /// How many keys have expired so far.
@@ -157,8 +186,21 @@ impl Keyspace {
     /// The value of a key, to be changed in place: whoever watches the key is told. A key whose time has come is dropped.
     pub fn get_mut(&mut self, key: &[u8], now: i64) -> Option<&mut Value> {
         let (slot, at) = self.live(key, now)?;
+        self.preserve(slot);
         self.changed(key);
         self.slots[slot.index()].entry_mut(at).map(|e| &mut e.value)
+    }
+
+    /// The same; if it was changed, that is to be told with [`Keyspace::tell_change`].
+    pub fn get_mut_untold(&mut self, key: &[u8], now: i64) -> Option<&mut Value> {
+        let (slot, at) = self.live(key, now)?;
+        self.preserve(slot);
+        self.slots[slot.index()].entry_mut(at).map(|e| &mut e.value)
+    }
+
+    /// The value of a key was changed in place.
+    pub fn tell_change(&mut self, key: &[u8]) {
+        self.changed(key);
     }
 
     /// The same as [`Keyspace::get`] where this is no use of the key.
@@ -181,8 +223,7 @@ impl Keyspace {
         let hash = self.hasher.hash_one(key);
         let at = self.slots.get(slot.index())?.find(hash, key)?;
         if self.slots[slot.index()].entry(at)?.is_due(now) {
-            self.remove_at(slot, hash, at);
-            self.expired += 1;
+            self.expire(slot, hash, at);
             return None;
         }
         Some((slot, at))
@@ -215,6 +256,7 @@ impl Keyspace {
     pub fn set_expiry(&mut self, key: &[u8], expiry: Option<i64>) {
         let slot = key_slot(key);
         let hash = self.hasher.hash_one(key);
+        self.preserve(slot);
         if let Some(map) = self.slots.get_mut(slot.index())
             && let Some(at) = map.find(hash, key)
         {
@@ -236,18 +278,19 @@ impl Keyspace {
         if let Some(at) = found
             && self.slots[slot.index()].entry(at).is_some_and(|e| e.is_due(now))
         {
-            self.remove_at(slot, hash, at);
-            self.expired += 1;
+            self.expire(slot, hash, at);
             found = None;
         }
         self.changed(key);
+        self.preserve(slot);
         let map = &mut self.slots[slot.index()];
         let volatile_before = map.volatile_len();
         let usage = self.usage;
+        let mut old = None;
         let at = match found {
             Some(at) => {
                 if let Some(entry) = map.entry_mut(at) {
-                    entry.value = value;
+                    old = Some(std::mem::replace(&mut entry.value, value));
                     entry.used = usage.used(entry.used, now);
                 }
                 at
@@ -260,6 +303,7 @@ impl Keyspace {
                 }
                 self.len += 1;
                 self.occupied.insert(slot);
+                self.events.note(EventKind::New, "new", key);
                 at
             }
         };
@@ -269,6 +313,9 @@ impl Keyspace {
             Expiry::At(when) => map.set_expiry(at, Some(when)),
         }
         self.count_volatile(slot, volatile_before);
+        if let Some(old) = old {
+            self.garbage.throw(old, self.lazy.replaced);
+        }
     }
 
     /// Takes a key out. `None` if it was missing or its time had come.
@@ -276,18 +323,39 @@ impl Keyspace {
         let slot = key_slot(key);
         let hash = self.hasher.hash_one(key);
         let at = self.slots.get(slot.index())?.find(hash, key)?;
-        let due = self.slots[slot.index()].entry(at)?.is_due(now);
-        let entry = self.remove_at(slot, hash, at)?;
-        if due {
-            self.expired += 1;
+        if self.slots[slot.index()].entry(at)?.is_due(now) {
+            self.expire(slot, hash, at);
             return None;
         }
         self.changes += 1;
-        Some(entry.value)
+        self.remove_at(slot, hash, at).map(|entry| entry.value)
+    }
+
+    /// Drops a key: its value is freed at once, or with `lazy`, if it is large, by another thread. Whether there was one.
+    pub fn delete(&mut self, key: &[u8], now: i64, lazy: bool) -> bool {
+        match self.remove(key, now) {
+            Some(value) => {
+                self.garbage.throw(value, lazy);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Drops a key on the way to something else.
+    pub fn delete_on_the_way(&mut self, key: &[u8], now: i64) -> bool {
+        self.delete(key, now, self.lazy.replaced)
+    }
+
+    /// Where values go that are thrown away, and which of them.
+    pub fn set_disposal(&mut self, garbage: Rc<Garbage>, lazy: Lazy) {
+        self.garbage = garbage;
+        self.lazy = lazy;
     }
 
     /// Drops all keys of a slot and says how many there were.
     pub fn drop_slot(&mut self, slot: Slot) -> usize {
+        self.preserve(slot);
         let Some(map) = self.slots.get_mut(slot.index()) else { return 0 };
         let dropped = std::mem::take(map);
         self.len -= dropped.len();
@@ -295,14 +363,23 @@ impl Keyspace {
         self.expires -= dropped.volatile_len();
         self.occupied.remove(slot);
         self.volatile.remove(slot);
-        dropped.len()
+        let count = dropped.len();
+        if self.lazy.replaced {
+            self.garbage.throw_slots(vec![dropped]);
+        }
+        count
     }
 
-    /// Drops everything.
-    pub fn clear(&mut self) {
+    /// Drops everything; with `lazy` the memory is freed by another thread. Snapshots end here, as in Redis, where FLUSHALL ends what is being saved.
+    pub fn clear(&mut self, lazy: bool) {
+        if lazy {
+            self.garbage.throw_slots(std::mem::take(&mut self.slots));
+        }
+        let (garbage, lazy) = (Rc::clone(&self.garbage), self.lazy);
         let (expired, hasher, usage) = (self.expired, self.hasher.clone(), self.usage);
+        let events = std::mem::take(&mut self.events);
         let (watched, changes) = (std::mem::take(&mut self.watched), self.changes + self.len as u64);
-        *self = Self { expired, hasher, usage, watched, changes, ..Self::new() };
+        *self = Self { expired, hasher, usage, watched, changes, events, garbage, lazy, ..Self::new() };
     }
 
     /// Every key and value, slot by slot, whether its time has come or not.
@@ -372,8 +449,7 @@ impl Keyspace {
                 }
                 let Some(entry) = self.slots[slot.index()].entry(at) else { break };
                 let hash = self.hasher.hash_one(&*entry.key);
-                self.remove_at(slot, hash, at);
-                self.expired += 1;
+                self.expire(slot, hash, at);
                 dropped += 1;
             }
         }
@@ -389,7 +465,17 @@ impl Keyspace {
         map.entry(map.find(self.hasher.hash_one(key), key)?)
     }
 
+    /// Drops a key whose time has come.
+    fn expire(&mut self, slot: Slot, hash: u64, at: u32) {
+        if let Some(entry) = self.remove_at(slot, hash, at) {
+            self.expired += 1;
+            self.events.note(EventKind::Expired, "expired", &entry.key);
+            self.garbage.throw(entry.value, self.lazy.expired);
+        }
+    }
+
     fn remove_at(&mut self, slot: Slot, hash: u64, at: u32) -> Option<Entry> {
+        self.preserve(slot);
         let map = &mut self.slots[slot.index()];
         let before = map.volatile_len();
         let entry = map.remove(hash, at)?;

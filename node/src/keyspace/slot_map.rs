@@ -50,6 +50,8 @@ pub(super) struct SlotMap {
     newest: u32,
     /// Entries with an expiry, the next to expire first.
     volatile: BTreeSet<(i64, u32)>,
+    /// The sum of their times.
+    times: i128,
 }
 
 impl Default for SlotMap {
@@ -60,6 +62,7 @@ impl Default for SlotMap {
             free: NONE,
             newest: NONE,
             volatile: BTreeSet::new(),
+            times: 0,
         }
     }
 }
@@ -72,6 +75,11 @@ impl SlotMap {
     /// How many entries have an expiry.
     pub(super) fn volatile_len(&self) -> usize {
         self.volatile.len()
+    }
+
+    /// The sum of the times when entries expire.
+    pub(super) fn times(&self) -> i128 {
+        self.times
     }
 
     /// Places are numbered from 0; some may be free.
@@ -168,9 +176,11 @@ impl SlotMap {
         }
         if old != NEVER {
             self.volatile.remove(&(old, at));
+            self.times -= i128::from(old);
         }
         if new != NEVER {
             self.volatile.insert((new, at));
+            self.times += i128::from(new);
         }
     }
 

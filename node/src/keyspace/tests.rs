@@ -120,7 +120,7 @@ fn some_key_exists() {
     for random in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
         assert!(keyspace.some_key(random).is_some());
     }
-    keyspace.clear();
+    keyspace.clear(false);
     assert_eq!(keyspace.some_key(5), None);
 }
 

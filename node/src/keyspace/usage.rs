@@ -22,6 +22,15 @@ pub enum Usage {
     },
 }
 
+/// What is told of the use of a key in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UseNote {
+    /// For how many seconds it was not used.
+    IdleSeconds(u64),
+    /// How often it was used, on a logarithmic scale.
+    Frequency(u8),
+}
+
 /// What a new key counts with `Frequent`.
 const FIRST_COUNT: u32 = 5;
 
@@ -55,6 +64,13 @@ impl Usage {
             Self::Frequent { decay_minutes: 1.., .. } if since > 1 << 23 => count,
             Self::Frequent { decay_minutes: decay @ 1.., .. } => count.saturating_sub(since / decay),
             _ => count,
+        }
+    }
+
+    pub(super) fn note(self, noted: u32, now: i64) -> UseNote {
+        match self {
+            Self::Recent => UseNote::IdleSeconds(self.age(noted, now)),
+            Self::Frequent { .. } => UseNote::Frequency(self.count(noted, now) as u8),
         }
     }
 

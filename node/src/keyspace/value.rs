@@ -112,6 +112,17 @@ impl Value {
         Self::Str(Str::new(bytes))
     }
 
+    /// Of how many pieces it is, which are freed one by one.
+    pub(super) fn pieces(&self) -> usize {
+        match self {
+            Self::Hash(hash) if !hash.is_packed() => hash.len(),
+            Self::Zset(zset) if !zset.is_packed() => zset.len(),
+            Self::List(list) => list.len(),
+            Self::Set(set) if !matches!(**set, Set::Ints(..)) => set.len(),
+            _ => 1,
+        }
+    }
+
     /// The word that TYPE answers.
     pub fn type_name(&self) -> &'static str {
         match self {

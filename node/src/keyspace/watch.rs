@@ -62,9 +62,12 @@ impl Keyspace {
     }
 
     /// Exchanges all keys of two databases. Those who watch stay with the number of the database; keys that exist on either side count as
-    /// changed.
+    /// changed. Snapshots of both end.
     pub fn swap(&mut self, other: &mut Self, now: i64) {
         std::mem::swap(self, other);
+        std::mem::swap(&mut self.events, &mut other.events);
+        self.snapshots.clear();
+        other.snapshots.clear();
         std::mem::swap(&mut self.watched, &mut other.watched);
         let all = self.watched.keys.keys().chain(other.watched.keys.keys());
         let there = |key: &[u8]| self.exists(key, now) || other.exists(key, now);

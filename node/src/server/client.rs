@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+use super::Backup;
 use crate::resp::{OwnedArgs, Protocol, Reply};
 
 /// The names that a client has subscribed to or watches may take so much memory, in bytes.
@@ -76,6 +77,15 @@ pub enum Waiting {
     Replicas(i64),
 }
 
+/// What a client has said of itself with REPLCONF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// Something that only a replica says.
+    pub as_replica: bool,
+    /// It wants a dump, and no stream of commands behind it.
+    pub rdb_only: bool,
+}
+
 /// What a client has subscribed to.
 #[derive(Clone, Debug, Default)]
 pub struct Subscriptions {
@@ -123,6 +133,10 @@ pub struct Client {
     pub names: usize,
     /// It said MONITOR.
     pub monitor: bool,
+    /// What it has said with REPLCONF.
+    pub handshake: Handshake,
+    /// Present while a dump is sent to it; it runs no commands then.
+    pub backup: Option<Backup>,
     /// Present while it waits.
     pub blocked: Option<Blocked>,
     /// Since when its output has been above the soft limit, Unix time in milliseconds.
@@ -168,6 +182,8 @@ impl Client {
             subscriptions: Subscriptions::default(),
             names: 0,
             monitor: false,
+            handshake: Handshake::default(),
+            backup: None,
             blocked: None,
             soft_limit_since: None,
             asking: false,
@@ -187,7 +203,14 @@ impl Client {
     /// The memory that it takes, in bytes.
     pub fn memory(&self) -> usize {
         let queue = self.multi.as_ref().map_or(0, |m| m.size);
-        size_of::<Self>() + self.queued_input + self.input_room + self.reply.capacity() + queue + self.names
+        let backup = self.backup.as_ref().map_or(0, Backup::ready);
+        size_of::<Self>()
+            + self.queued_input
+            + self.input_room
+            + self.reply.capacity()
+            + queue
+            + self.names
+            + backup
     }
 
     /// Notes that it has subscribed to a name, or watches it. Whoever wants more than anybody needs is let go.
@@ -232,12 +255,14 @@ impl Client {
         self.readonly = false;
         self.reply_mode = ReplyMode::On;
         self.no_evict = false;
+        self.handshake = Handshake::default();
     }
 
     /// Its line in CLIENT LIST (networking.c `catClientInfoString`), without the line end.
     pub fn describe(&self, now_ms: i64) -> String {
         let marks = [
             ('O', self.monitor),
+            ('S', self.backup.is_some()),
             ('P', !self.subscriptions.is_empty()),
             ('x', self.multi.is_some()),
             ('b', self.blocked.is_some()),

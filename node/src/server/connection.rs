@@ -86,6 +86,11 @@ impl Connection {
         let wake = Rc::clone(&self.client.borrow().wake);
         loop {
             let patience = self.execute();
+            if self.client.borrow().backup.is_some() {
+                // Others have their turn between two pieces.
+                tokio::task::yield_now().await;
+                self.shared.borrow_mut().go_on_with_backup(&mut self.client.borrow_mut());
+            }
             let mut woken = pin!(wake.notified());
             let mut timer = pin!(tokio::time::sleep(patience.unwrap_or_default()));
             let event = poll_fn(|cx| {
@@ -115,7 +120,10 @@ impl Connection {
         client.input_room = self.input.data.len() - client.queued_input;
         let mut limits = Limits { max_bulk: server.limits.max_bulk, unauthenticated: false };
         loop {
-            if client.close != Close::Open || server.stopping || client.reply.pending().len() >= OUTPUT_LIMIT
+            if client.close != Close::Open
+                || client.backup.is_some()
+                || server.stopping
+                || client.reply.pending().len() >= OUTPUT_LIMIT
             {
                 break;
             }
@@ -153,7 +161,8 @@ impl Connection {
         self.input.settle();
         client.queued_input = self.input.end - self.input.start;
         client.input_room = self.input.data.len() - client.queued_input;
-        server.stats.most_input = server.stats.most_input.max(client.queued_input);
+        let second = server.now_ms / 1000;
+        server.stats.waiting.input(client.queued_input, second);
         if client.queued_input + self.parser.memory() > server.limits.query_buffer {
             let line = format!(
                 "Closing client that reached max query buffer length: {}",
@@ -187,8 +196,12 @@ impl Connection {
             }
         }
         let unsent = client.reply.pending().len();
+        let next_piece = sent > 0 && unsent == 0 && client.backup.is_some();
         if sent > 0 {
             let mut server = self.shared.borrow_mut();
+            if let Some(backup) = &mut client.backup {
+                backup.taken_ms = server.now_ms;
+            }
             // Whoever reads a long reply is not idle.
             client.active_ms = server.now_ms;
             server.stats.output_bytes += sent as u64;
@@ -197,7 +210,7 @@ impl Connection {
         if client.close == Close::AfterReply {
             return if unsent == 0 { Poll::Ready(Event::Ended) } else { Poll::Pending };
         }
-        if was_full && unsent < OUTPUT_LIMIT {
+        if was_full && unsent < OUTPUT_LIMIT || next_piece {
             // What waited for room can run.
             return Poll::Ready(Event::Progress);
         }

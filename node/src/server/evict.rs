@@ -1,8 +1,7 @@
 //! `maxmemory`: keys that go when memory is short (evict.c `performEvictions`).
 
 use super::Server;
-use crate::keyspace::{Pick, Usage};
-use crate::memory;
+use crate::keyspace::{EventKind, Pick, Usage};
 
 /// Which keys may go, and which of them first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +37,17 @@ pub(crate) fn usage(policy: &[u8], log_factor: i64, decay_minutes: i64) -> Usage
 impl Server {
     /// Whether there is room for more; keys are dropped until there is, if the policy allows it.
     pub(crate) fn make_room(&mut self) -> bool {
+        let room = self.evict();
+        self.publish_events();
+        room
+    }
+
+    fn evict(&mut self) -> bool {
         /// Keys dropped for one command at most: if that is not enough, it runs, and the next one drops more.
         const AT_ONCE: usize = 1000;
         let limit = self.limits.max_memory;
-        if memory::used() <= limit {
+        if self.used_memory() <= limit || self.garbage.pending() > 0 {
+            // What another thread is freeing is on its way back.
             return true;
         }
         let Some(policy) = self.limits.policy else { return false };
@@ -56,9 +62,11 @@ impl Server {
                 }
             }
             let Some((_, db, key)) = best else { return false };
-            self.dbs[db].remove(&key, now);
+            if self.dbs[db].delete(&key, now, self.limits.lazy_eviction) {
+                self.dbs[db].note(EventKind::Evicted, "evicted", &key);
+            }
             self.stats.evicted += 1;
-            if memory::used() <= limit {
+            if self.used_memory() <= limit || self.garbage.pending() > 0 {
                 return true;
             }
         }

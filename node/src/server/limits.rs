@@ -1,6 +1,6 @@
 //! What a client may leave unread (`client-output-buffer-limit`), and CLIENT PAUSE.
 
-use super::{Client, Close, Server};
+use super::{Backup, Client, Close, Server};
 use crate::resp::parse_i64;
 
 /// The limits of a class of clients; 0 is none.
@@ -18,8 +18,8 @@ const UNAUTHENTICATED: usize = 1024;
 const LONGEST_REPLY: usize = 4 << 30;
 
 impl OutputLimit {
-    /// The limits of normal clients and of those with subscriptions, from the directive's value.
-    pub(crate) fn parse(value: &[u8]) -> [Self; 2] {
+    /// The limits of normal clients, of those with subscriptions and of replicas, from the directive's value.
+    pub(crate) fn parse(value: &[u8]) -> [Self; 3] {
         let words: Vec<&[u8]> = value.split(|&b| b == b' ').collect();
         let number = |word: &[u8]| parse_i64(word).unwrap_or(0).max(0);
         let of = |class: &[u8]| {
@@ -30,7 +30,7 @@ impl OutputLimit {
                 soft_ms: number(four[3]).saturating_mul(1000),
             })
         };
-        [of(b"normal"), of(b"pubsub")]
+        [of(b"normal"), of(b"pubsub"), of(b"slave")]
     }
 }
 
@@ -46,7 +46,11 @@ pub struct Pause {
 impl Server {
     /// The limits of a client's class. One that monitors gets what it did not ask for one by one, as subscribers do.
     fn output_limit(&self, client: &Client) -> OutputLimit {
-        self.limits.output[usize::from(client.monitor || !client.subscriptions.is_empty())]
+        let class = match client.backup {
+            Some(_) => 2,
+            None => usize::from(client.monitor || !client.subscriptions.is_empty()),
+        };
+        self.limits.output[class]
     }
 
     /// Where the writing of replies stops: the connection is closed once it has come so far ([`Server::check_output`]).
@@ -59,8 +63,8 @@ impl Server {
 
     /// Closes a client that leaves more unread than it may.
     pub(crate) fn check_output(&mut self, client: &mut Client) {
-        let waiting = client.reply.pending().len();
-        self.stats.most_output = self.stats.most_output.max(waiting);
+        let waiting = client.reply.pending().len() + client.backup.as_ref().map_or(0, Backup::ready);
+        self.stats.waiting.output(waiting, self.now_ms / 1000);
         let limit = self.output_limit(client);
         let soft = limit.soft > 0 && waiting > limit.soft;
         let since = if soft { Some(*client.soft_limit_since.get_or_insert(self.now_ms)) } else { None };

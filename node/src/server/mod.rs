@@ -1,6 +1,7 @@
 //! The server: one struct that every command runs on, borrowed for as long as a command runs and never
 //! across an await. Nothing here is global.
 
+mod backup;
 mod client;
 mod connection;
 mod evict;
@@ -22,10 +23,11 @@ use tokio::sync::Notify;
 use crate::commands::Renamed;
 use crate::commands::migrate::SocketCache;
 use crate::config::Config;
-use crate::keyspace::{Keyspace, Packing};
+use crate::keyspace::{Garbage, Keyspace, Lazy, Notices, Packing};
 use crate::resp::Args;
 
-pub use client::{Blocked, Client, Close, ReplyMode, Subscriptions, Transaction, Waiting, Watch};
+pub use backup::Backup;
+pub use client::{Blocked, Client, Close, Handshake, ReplyMode, Subscriptions, Transaction, Waiting, Watch};
 pub use limits::Pause;
 pub use listen::{bind_listener, bind_names};
 pub use log::{Level, Log};
@@ -83,6 +85,8 @@ pub struct Server {
     pub port: u16,
     /// The log.
     pub log: Rc<Log>,
+    /// Values that another thread frees.
+    pub garbage: Rc<Garbage>,
     /// Connections that MIGRATE keeps.
     pub sockets: SocketCache,
     /// Set once: the server is to end.
@@ -148,14 +152,20 @@ pub(crate) struct CachedLimits {
     pub(crate) max_memory: usize,
     pub(crate) policy: Option<Policy>,
     pub(crate) samples: usize,
-    /// Of normal clients, and of those with subscriptions.
-    pub(crate) output: [OutputLimit; 2],
+    /// Of normal clients, of those with subscriptions, and of those who take a dump.
+    pub(crate) output: [OutputLimit; 3],
     /// Commands that take so many microseconds are slow; the greatest number for none.
     pub(crate) slow_micros: u64,
     /// Commands that take so many milliseconds are spikes; 0 for none.
     pub(crate) spike_ms: u64,
     pub(crate) track_times: bool,
     pub(crate) packing: Packing,
+    /// Where events of keys are published.
+    pub(crate) notices: Notices,
+    /// Whether DEL frees large values in another thread, FLUSHALL and FLUSHDB all of them, and eviction.
+    pub(crate) lazy_del: bool,
+    pub(crate) lazy_flush: bool,
+    pub(crate) lazy_eviction: bool,
 }
 
 impl Server {
@@ -176,6 +186,7 @@ impl Server {
             started: Instant::now(),
             port: u16::try_from(config.int("port")).unwrap_or(0),
             log,
+            garbage: Rc::default(),
             sockets: SocketCache::default(),
             pubsub: PubSub::default(),
             slowlog: SlowLog::default(),
@@ -239,13 +250,26 @@ impl Server {
                 zset_value: size("zset-max-listpack-value"),
                 list_size: self.config.int("list-max-listpack-size"),
             },
+            lazy_del: self.config.yes("lazyfree-lazy-user-del"),
+            lazy_flush: self.config.yes("lazyfree-lazy-user-flush"),
+            lazy_eviction: self.config.yes("lazyfree-lazy-eviction"),
+            notices: Notices::parse(self.config.bytes("notify-keyspace-events")).unwrap_or_default(),
         };
         let usage = evict::usage(
             self.config.bytes("maxmemory-policy"),
             self.config.int("lfu-log-factor"),
             self.config.int("lfu-decay-time"),
         );
-        self.dbs.iter_mut().for_each(|db| db.set_usage(usage));
+        let notices = self.limits.notices;
+        let lazy = Lazy {
+            expired: self.config.yes("lazyfree-lazy-expire"),
+            replaced: self.config.yes("lazyfree-lazy-server-del"),
+        };
+        for db in &mut self.dbs {
+            db.set_usage(usage);
+            db.set_notices(notices);
+            db.set_disposal(Rc::clone(&self.garbage), lazy);
+        }
         let most = size("slowlog-max-len");
         self.slowlog.entries.truncate(most);
     }
@@ -258,6 +282,12 @@ impl Server {
     /// Where my master is, if I am a replica.
     pub fn master(&self) -> Option<(String, u16)> {
         self.cluster.as_ref()?.master()
+    }
+
+    /// The memory in use, in bytes; what waits to be freed is in use.
+    pub fn used_memory(&self) -> usize {
+        self.garbage.settle();
+        crate::memory::used()
     }
 
     /// Ends the server soon.
@@ -308,21 +338,23 @@ impl Server {
                 left -= db.expire_cycle(now, left);
             }
             self.spike("expire-cycle", begun);
+            self.publish_events();
         }
         let stats = &self.stats;
         self.rates.sample([stats.commands, stats.input_bytes, stats.output_bytes], now);
-        self.stats.peak_memory = self.stats.peak_memory.max(crate::memory::used());
+        self.stats.peak_memory = self.stats.peak_memory.max(self.used_memory());
         let timeout = self.config.int("timeout");
         let clients: Vec<_> = self.clients.values().cloned().collect();
         for client in clients {
             let mut client = client.borrow_mut();
-            let idle = now - client.active_ms > timeout.saturating_mul(1000);
+            let idle = client.backup.is_none() && now - client.active_ms > timeout.saturating_mul(1000);
             // Who waits, or listens, is not idle.
             if timeout > 0 && idle && client.blocked.is_none() && client.subscriptions.is_empty() {
                 self.log.line(Level::Verbose, "Closing idle client");
                 client.kill();
             }
-            if !client.reply.pending().is_empty() {
+            self.check_backup(&mut client);
+            if !client.reply.pending().is_empty() || client.backup.is_some() {
                 self.check_output(&mut client);
             }
         }

@@ -18,8 +18,8 @@ pub struct PubSub {
     patterns: Names,
     /// Shard channels, slot by slot.
     shard: BTreeMap<Slot, Names>,
-    /// Messages for the client whose command is running, for after its reply.
-    held: Vec<(u64, Vec<u8>)>,
+    /// Messages for the client whose command is running, for after its reply: in RESP2 and in RESP3.
+    held: Vec<(u64, [Vec<u8>; 2])>,
 }
 
 /// A kind of subscription.
@@ -157,7 +157,7 @@ impl Server {
         }
     }
 
-    /// Forgets a client: its subscriptions and the keys that it watches.
+    /// Forgets a client: its subscriptions, the keys that it watches, and the dump that it takes.
     pub fn forget(&mut self, client: &mut Client) {
         let own = std::mem::take(&mut client.subscriptions);
         let all = [(Topic::Channel, own.channels), (Topic::Pattern, own.patterns), (Topic::Shard, own.shard)];
@@ -171,6 +171,9 @@ impl Server {
         if client.monitor {
             client.monitor = false;
             self.monitors -= 1;
+        }
+        if client.backup.take().is_some() {
+            self.dbs.iter_mut().for_each(|db| db.end_snapshot(client.id));
         }
     }
 
@@ -235,7 +238,7 @@ impl Server {
                     let bytes = framed(me.reply.protocol);
                     match me.reply_mode {
                         ReplyMode::On => me.reply.raw(&bytes),
-                        _ => self.pubsub.held.push((*id, bytes)),
+                        _ => self.pubsub.held.push((*id, [bytes.clone(), bytes])),
                     }
                 }
                 _ => self.send_to(*id, &mut framed),
@@ -248,8 +251,8 @@ impl Server {
     fn send_to(&mut self, id: u64, framed: &mut dyn FnMut(Protocol) -> Vec<u8>) {
         let Some(client) = self.clients.get(&id).cloned() else { return };
         let Ok(mut client) = client.try_borrow_mut() else {
-            // Only a command of its own can keep it from being borrowed; such a client has RESP3, or takes a push for one.
-            self.pubsub.held.push((id, framed(Protocol::Resp2)));
+            // Only a command of its own can keep it from being borrowed.
+            self.pubsub.held.push((id, [framed(Protocol::Resp2), framed(Protocol::Resp3)]));
             return;
         };
         if client.close == super::Close::Now {
@@ -261,15 +264,35 @@ impl Server {
         self.check_output(&mut client);
     }
 
+    /// Publishes what has happened to keys, to this node's subscribers (notify.c `notifyKeyspaceEvent`).
+    pub(crate) fn publish_events(&mut self) {
+        let notices = self.limits.notices;
+        if !notices.by_key && !notices.by_event {
+            return;
+        }
+        for i in 0..self.dbs.len() {
+            for (event, key) in self.dbs[i].take_events() {
+                if notices.by_key {
+                    let channel = [format!("__keyspace@{i}__:").as_bytes(), &key].concat();
+                    self.deliver(false, &channel, event.as_bytes(), None);
+                }
+                if notices.by_event {
+                    let channel = format!("__keyevent@{i}__:{event}");
+                    self.deliver(false, channel.as_bytes(), &key, None);
+                }
+            }
+        }
+    }
+
     /// Hands a client, at the end of its command, the messages that were kept for it.
     pub(crate) fn release_held(&mut self, client: &mut Client) {
         if self.pubsub.held.is_empty() {
             return;
         }
         let held = std::mem::take(&mut self.pubsub.held);
-        for (id, bytes) in held {
+        for (id, [old, new]) in held {
             if id == client.id {
-                client.reply.raw(&bytes);
+                client.reply.raw(if client.reply.protocol == Protocol::Resp2 { &old } else { &new });
             }
         }
     }
@@ -330,7 +353,10 @@ impl PubSub {
         reply.len(count);
         match client.reply_mode {
             ReplyMode::On => client.reply.raw(reply.pending()),
-            _ => self.held.push((client.id, reply.into_bytes())),
+            _ => {
+                let bytes = reply.into_bytes();
+                self.held.push((client.id, [bytes.clone(), bytes]));
+            }
         }
     }
 }

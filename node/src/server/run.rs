@@ -143,6 +143,7 @@ async fn run_server(mut config: Config, log: Rc<Log>, start_cluster: StartCluste
     {
         let mut server = shared.borrow_mut();
         server.this = Rc::downgrade(&shared);
+        server.baseline = server.used_memory();
         listeners.into_iter().for_each(|(address, listener)| server.listen_on(address, listener));
     }
     spawn_local(cron(Rc::clone(&shared)));

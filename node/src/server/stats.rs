@@ -23,6 +23,8 @@ pub struct Stats {
     pub errors: u64,
     /// Keys dropped because of `maxmemory`.
     pub evicted: u64,
+    /// Dumps of the whole data set begun.
+    pub full_dumps: u64,
     /// Clients closed because they left too much output unread.
     pub output_limit_disconnections: u64,
     /// Clients closed because of too long a request.
@@ -37,10 +39,44 @@ pub struct Stats {
     pub of_commands: Vec<CommandStats>,
     /// The most memory that was in use, in bytes.
     pub peak_memory: usize,
-    /// The most input that waited for one client, in bytes.
-    pub most_input: usize,
-    /// The most output that waited for one client, in bytes.
-    pub most_output: usize,
+    /// How much waited for single clients of late.
+    pub waiting: Waiting,
+}
+
+/// The most input and output that waited for one client, in bytes, in each of the last seconds (server.c
+/// `ClientsPeakMemInput`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// The second that each place is of, and what was the most then.
+    places: [(i64, usize, usize); 8],
+}
+
+impl Waiting {
+    fn place(&mut self, second: i64) -> &mut (i64, usize, usize) {
+        let place = &mut self.places[second.rem_euclid(8) as usize];
+        if place.0 != second {
+            *place = (second, 0, 0);
+        }
+        place
+    }
+
+    /// So much input waits.
+    pub(crate) fn input(&mut self, bytes: usize, second: i64) {
+        let place = self.place(second);
+        place.1 = place.1.max(bytes);
+    }
+
+    /// So much output waits.
+    pub(crate) fn output(&mut self, bytes: usize, second: i64) {
+        let place = self.place(second);
+        place.2 = place.2.max(bytes);
+    }
+
+    /// The most input and the most output of the last seconds.
+    pub(crate) fn most(&self, second: i64) -> (usize, usize) {
+        let recent = self.places.iter().filter(|place| second - place.0 < 8);
+        recent.fold((0, 0), |(input, output), place| (input.max(place.1), output.max(place.2)))
+    }
 }
 
 /// Codes of errors that are told apart at most; a client can make up any in a script, none here, but nothing is without bound.
@@ -304,6 +340,18 @@ mod tests {
         for bucket in 0..Times::bucket(LONGEST_NS) {
             assert_eq!(Times::bucket(Times::end(bucket).max(1)), bucket.max(1));
         }
+    }
+
+    #[test]
+    fn what_waited_is_forgotten_after_eight_seconds() {
+        let mut waiting = Waiting::default();
+        waiting.input(10, 100);
+        waiting.input(5, 100);
+        waiting.output(7, 104);
+        assert_eq!((waiting.most(104), waiting.most(107)), ((10, 7), (10, 7)));
+        assert_eq!((waiting.most(108), waiting.most(112)), ((0, 7), (0, 0)));
+        waiting.output(1, 108);
+        assert_eq!(waiting.most(108), (0, 7));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use ahash::RandomState;
 
 use super::reply_members;
 use crate::commands::collections::{Outcome, Refusal, int, number, packing, store};
-use crate::commands::{Spec, text};
-use crate::keyspace::{Set, Value, Zset};
+use crate::commands::{Spec, lookup, text};
+use crate::keyspace::{EventKind, Set, Value, Zset};
 use crate::resp::{Args, parse_f64};
 use crate::server::{Client, Server};
 
@@ -165,6 +165,9 @@ impl<'a> Request<'a> {
         }
         let count = usize::try_from(count).ok().filter(|&n| n < args.len() - at).ok_or(text::SYNTAX)?;
         let keys = args.slice(at + 1, count);
+        for key in keys.iter() {
+            lookup::read(server, client, key);
+        }
         sources(server, client, keys)?;
         let (mut weights, mut aggregate, mut scores, mut limit) =
             (vec![1.0; count], Aggregate::Sum, false, 0);
@@ -288,7 +291,7 @@ fn keep(
     client: &mut Client,
     args: Args<'_>,
     operation: Operation,
-    name: &str,
+    name: &'static str,
 ) -> Outcome {
     let packing = packing(server);
     let request = Request::parse(server, client, args, 2, operation, Form::Store, name)?;
@@ -303,7 +306,7 @@ fn keep(
         zset.insert(&member, score, &packing);
     }
     client.reply.len(zset.len());
-    store(server, client, &args[1], zset);
+    store(server, client, &args[1], zset, (EventKind::Zset, name));
     Ok(())
 }
 

@@ -7,12 +7,12 @@ pub(super) use algebra::SPECS as ALGEBRA_SPECS;
 pub(super) use range::SPECS as RANGE_SPECS;
 
 use super::collections::{
-    Outcome, Picks, Refusal, change, change_or_new, counted_keys, drop_if_empty, find, float, packing,
-    pair_head, pairs_head, pop_count, scan_members,
+    Outcome, Picks, Refusal, change, change_or_new, counted_keys, drop_if_empty, find, find_to_change, float,
+    note, packing, pair_head, pairs_head, pop_count, scan_members,
 };
 use super::lists::pop_option;
 use super::{Spec, text};
-use crate::keyspace::{Packing, Zset, random_below};
+use crate::keyspace::{EventKind, Packing, Zset, random_below};
 use crate::resp::{Args, Protocol, double_text, score_text};
 use crate::server::{Client, Server};
 
@@ -141,7 +141,7 @@ fn add(server: &mut Server, client: &mut Client, args: Args<'_>, mut options: Ad
     let packing = packing(server);
     let (mut added, mut changed, mut last) = (0, 0, None);
     for (member, score) in members.zip(scores) {
-        let old = find::<Zset>(server, client, &args[1])?.and_then(|z| z.score(member));
+        let old = find_to_change::<Zset>(server, client, &args[1])?.and_then(|z| z.score(member));
         last = match judge(old, score, options)? {
             Added::New(score) => {
                 added += 1;
@@ -154,6 +154,10 @@ fn add(server: &mut Server, client: &mut Client, args: Args<'_>, mut options: Ad
             Added::Same(score) => Some(score),
             Added::Refused => None,
         };
+    }
+    if added + changed > 0 {
+        let event = if options.incr { "zincr" } else { "zadd" };
+        note(server, client, EventKind::Zset, event, &args[1]);
     }
     match last {
         Some(score) if options.incr => client.reply.double(score),
@@ -177,11 +181,12 @@ fn insert(
 
 fn zrem(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     let members = args.from(2);
-    let any =
-        find::<Zset>(server, client, &args[1])?.is_some_and(|z| members.iter().any(|m| z.score(m).is_some()));
+    let any = find_to_change::<Zset>(server, client, &args[1])?
+        .is_some_and(|z| members.iter().any(|m| z.score(m).is_some()));
     let mut gone = 0;
     if any && let Some(zset) = change::<Zset>(server, client, &args[1])? {
         gone = members.iter().filter(|m| zset.remove(m).is_some()).count();
+        note(server, client, EventKind::Zset, "zrem", &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     client.reply.len(gone);
@@ -244,6 +249,7 @@ fn take(
     let (from, to) = if highest { (len - count.min(len), len) } else { (0, count.min(len)) };
     let taken = zset.range(from, to, highest).map(|(m, s)| (m.to_vec(), s)).collect();
     zset.remove_range(from, to);
+    note(server, client, EventKind::Zset, if highest { "zpopmax" } else { "zpopmin" }, key);
     drop_if_empty(server, client, key);
     Ok(taken)
 }
@@ -253,7 +259,7 @@ fn pop(server: &mut Server, client: &mut Client, args: Args<'_>, highest: bool) 
         return Err(text::SYNTAX.into());
     }
     let count = args.get(2).map(pop_count).transpose()?;
-    let there = find::<Zset>(server, client, &args[1])?.is_some();
+    let there = find_to_change::<Zset>(server, client, &args[1])?.is_some();
     if !there || count == Some(0) {
         client.reply.array(0);
         return Ok(());
@@ -290,7 +296,7 @@ fn zmpop(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
     };
     let count = pop_option(args, at + 1)?;
     for key in keys.iter() {
-        if find::<Zset>(server, client, key)?.is_none() {
+        if find_to_change::<Zset>(server, client, key)?.is_none() {
             continue;
         }
         let taken = take(server, client, key, count, highest)?;

@@ -3,10 +3,10 @@
 
 use super::reply_members;
 use crate::commands::collections::{
-    Outcome, Refusal, change, drop_if_empty, find, int, packing, span, store,
+    Outcome, Refusal, change, drop_if_empty, find, find_to_change, int, note, packing, span, store,
 };
 use crate::commands::{Spec, text};
-use crate::keyspace::Zset;
+use crate::keyspace::{EventKind, Zset};
 use crate::resp::{Args, parse_f64};
 use crate::server::{Client, Server};
 
@@ -283,7 +283,7 @@ fn zrangestore(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outc
         }
     }
     client.reply.len(result.len());
-    store(server, client, &args[1], result);
+    store(server, client, &args[1], result, (EventKind::Zset, "zrangestore"));
     Ok(())
 }
 
@@ -302,13 +302,14 @@ fn zlexcount(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcom
     count(server, client, args, By::Lex)
 }
 
-fn remove(server: &mut Server, client: &mut Client, args: Args<'_>, by: By) -> Outcome {
+fn remove(server: &mut Server, client: &mut Client, args: Args<'_>, by: By, event: &'static str) -> Outcome {
     let range = Range::parse(by, &args[2], &args[3])?;
-    let (from, to) = find::<Zset>(server, client, &args[1])?.map_or((0, 0), |z| range.ranks(z));
+    let (from, to) = find_to_change::<Zset>(server, client, &args[1])?.map_or((0, 0), |z| range.ranks(z));
     if from < to
         && let Some(zset) = change::<Zset>(server, client, &args[1])?
     {
         zset.remove_range(from, to);
+        note(server, client, EventKind::Zset, event, &args[1]);
         drop_if_empty(server, client, &args[1]);
     }
     client.reply.len(to - from);
@@ -316,13 +317,13 @@ fn remove(server: &mut Server, client: &mut Client, args: Args<'_>, by: By) -> O
 }
 
 fn zremrangebyrank(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    remove(server, client, args, By::Rank)
+    remove(server, client, args, By::Rank, "zremrangebyrank")
 }
 
 fn zremrangebyscore(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    remove(server, client, args, By::Score)
+    remove(server, client, args, By::Score, "zremrangebyscore")
 }
 
 fn zremrangebylex(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outcome {
-    remove(server, client, args, By::Lex)
+    remove(server, client, args, By::Lex, "zremrangebylex")
 }
