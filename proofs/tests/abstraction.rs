@@ -280,7 +280,7 @@ fn an_update_may_be_settled_at_once_where_masters_contend() {
 fn larger_sets_of_gossip_are_repeated_deliveries() {
     let change = |s: &mut Scenario, sets: bool| {
         s.options.gossip_sets = sets;
-        s.faults.resets = 0;
+        s.faults.resets = 0.into();
     };
     same_sets("gossip-3-chain", 0, change);
     same_sets("fd-3-cut-out", 1, change);
@@ -358,7 +358,7 @@ fn every_bound_that_can_be_hit_is_reported() {
     s.clients = 0;
     s.keys[0].exists = Initially::Yes;
     s.operators[0].deaths = 0;
-    s.faults.lost_replies = 2;
+    s.faults.lost_replies = 2.into();
     cut(s, "requests astray");
     let world = World::new(quiet("gossip-collision")).expect("a world");
     let report = Explorer::new(&world).max_states(100).run();

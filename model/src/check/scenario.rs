@@ -1,6 +1,9 @@
 //! A scenario: a starting world, what may go wrong in it, and what is expected of each property. It is data, written in TOML;
 //! the built-in ones ship in `model/scenarios`, in the language that everybody may write.
 
+mod clients;
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -9,6 +12,11 @@ use super::language;
 use crate::command::Command;
 use crate::fault::Fault;
 use crate::rules::Rules;
+
+pub(crate) use clients::Client;
+pub use clients::{ClientSpec, Does, Follows};
+pub(crate) use faults::{Account, FaultKind, link_bit};
+pub use faults::{BudgetSpec, Budgets, Faults, MAX_BUDGETS};
 
 macro_rules! built_in {
     ($name:literal) => {
@@ -57,6 +65,9 @@ pub struct Scenario {
     /// Clients that write and delete any key at any node at any moment.
     #[serde(default)]
     pub clients: usize,
+    /// Clients that do less than that.
+    #[serde(default, rename = "client")]
+    pub client_kinds: Vec<ClientSpec>,
     /// Operators with their scripts.
     #[serde(default, rename = "operator")]
     pub operators: Vec<OperatorSpec>,
@@ -187,34 +198,6 @@ pub struct OperatorSpec {
 
 fn yes() -> bool {
     true
-}
-
-/// Fault budgets.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Faults {
-    /// Process crashes, with restart from what was written.
-    pub crashes: u8,
-    /// Power failures, with restart from what was fsynced.
-    pub power_failures: u8,
-    /// Crashes for good.
-    pub deaths: u8,
-    /// Pauses, each ended by a resume.
-    pub pauses: u8,
-    /// Cuts of everything that a node sends, each healed in the end.
-    pub cuts_out: u8,
-    /// Cuts of everything that a node is sent.
-    pub cuts_in: u8,
-    /// Connections lost.
-    pub resets: u8,
-    /// Healthy peers marked PFAIL.
-    pub early_pfail: u8,
-    /// MIGRATE replies lost, or its time up.
-    pub lost_replies: u8,
-    /// Handshakes that run out of time.
-    pub handshake_timeouts: u8,
-    /// The nodes that may crash, die, pause or be cut off; all if empty.
-    pub nodes: Vec<String>,
 }
 
 /// Abstractions and capacities of a world.
@@ -385,7 +368,6 @@ impl Scenario {
         let bounded = [
             ("nodes", self.nodes.len(), MAX_NODES),
             ("keys", self.keys.len(), MAX_KEYS),
-            ("clients", self.clients, MAX_CLIENTS),
             ("operators", self.operators.len(), MAX_OPERATORS),
         ];
         for (what, count, most) in bounded {
@@ -419,7 +401,8 @@ impl Scenario {
             self.slot(key.slot)?;
         }
         self.forgotten.iter().try_for_each(|n| self.position(n).map(drop))?;
-        self.faults.nodes.iter().try_for_each(|n| self.position(n).map(drop))?;
+        self.accounts()?;
+        self.all_clients()?;
         for operator in &self.operators {
             for script in std::iter::once(&operator.script).chain(&operator.resume) {
                 self.script(script)?;
