@@ -64,6 +64,7 @@ fn a_cut_of_one_direction_is_between_two_nodes() {
     let cut = |what: &str| over("fd-3-crash", &format!("d = 0\n[faults]\ndeaths = 0\nnodes = []\n{what}"));
     let link = cut("link_cuts = { times = 1, links = [\"A -> B\"] }");
     assert!(link.report.complete());
+    assert_eq!(link.world.content_counts().2, 0, "nobody sends a FAIL: C hears both");
     assert_eq!(link.violated(), [""; 0]);
     // All that A sends and all that B is sent hold more.
     let out = cut("cuts_out = { times = 1, nodes = [\"A\"] }");
