@@ -5,7 +5,7 @@ pub mod bad_input;
 
 use std::sync::Arc;
 
-use slotproof_model::check::explore::{Explorer, Outcome, Report, spawn_bfs_counts};
+use slotproof_model::check::explore::{Explorable, Explorer, Outcome, Report, spawn_bfs_counts};
 use slotproof_model::check::scenario::Scenario;
 use slotproof_model::check::world::World;
 
@@ -25,6 +25,25 @@ pub fn explore(scenario: Scenario) -> Explored {
     let world = Arc::new(World::new(scenario).expect("a scenario that can be built"));
     let report = Explorer::new(&*world).claims(world.claims()).run();
     Explored { world, report }
+}
+
+/// A scenario explored to its end violates the property, and its shortest counterexample reads so: what happens, and what is then. Breadth
+/// first: no path that violates it is shorter.
+///
+/// # Panics
+/// If it is otherwise.
+pub fn found(scenario: Scenario, property: &str, story: &str, end: &str) {
+    let e = explore(scenario);
+    assert!(e.report.complete(), "explored to the end: {:?}", e.report.bounds);
+    let path = &e.report.counterexample(property).expect("violated").path;
+    let mut from = &path.start;
+    let mut told = Vec::new();
+    for step in &path.steps {
+        told.push(e.world.tell_step(from, &step.action));
+        from = &step.state;
+    }
+    assert_eq!(told.join("\n"), story.trim(), "{}", e.transcript(property));
+    assert_eq!(e.world.format_state(path.end()), end.trim(), "{}", e.transcript(property));
 }
 
 impl Explored {

@@ -173,6 +173,33 @@ fn queues_and_parked_headers_three_masters_one_link() {
 /// As many as the prototype of these rules had. One message a link is the capacity that is asked for: two are too many states.
 const QUEUES_THREE_MASTERS: usize = 234;
 
+/// How many node states there are at each d from 0: each holds the one before, and the last are equal where the world is saturated.
+fn growth(name: &str, change: impl Fn(&mut Scenario), ds: u8) -> Vec<usize> {
+    let mut last = Seen::new();
+    let mut sizes = Vec::new();
+    for d in 0..ds {
+        let mut s = built_in(name);
+        s.expect.clear();
+        s.further_d.clear();
+        s.d = d;
+        change(&mut s);
+        let (seen, _) = node_states(s);
+        assert!(seen.is_superset(&last), "{name} at d={d}: more room never loses a state");
+        sizes.push(seen.len());
+        last = seen;
+    }
+    sizes
+}
+
+/// One world of each family: where the node states stop growing.
+#[test]
+fn node_states_stop_growing() {
+    assert_eq!(growth("gossip-collision", |_| (), 3), [70, 70, 70]);
+    assert_eq!(growth("fd-3-cut-out", |_| (), 2), [672, 672]);
+    // With more than six messages on a link at d=3.
+    assert_eq!(growth("migration-h09", |s| s.options.link_capacity = 12, 4), [13, 25, 26, 26]);
+}
+
 #[test]
 fn two_links_are_needed_to_see_a_slot_without_owner() {
     let mut s = built_in("gossip-contend");
@@ -351,7 +378,7 @@ fn an_update_may_be_settled_at_once_where_masters_contend() {
 fn larger_sets_of_gossip_are_repeated_deliveries() {
     let change = |s: &mut Scenario, sets: bool| {
         s.options.gossip_sets = sets;
-        s.faults.resets = 0;
+        s.faults.resets = 0.into();
     };
     same_sets("gossip-3-chain", 0, change);
     same_sets("fd-3-cut-out", 1, change);
@@ -454,7 +481,7 @@ fn every_bound_that_can_be_hit_is_reported() {
     s.clients = 0;
     s.keys[0].exists = Initially::Yes;
     s.operators[0].deaths = 0;
-    s.faults.lost_replies = 2;
+    s.faults.lost_replies = 2.into();
     cut(s, "requests astray");
     let world = World::new(quiet("gossip-collision")).expect("a world");
     let report = Explorer::new(&world).max_states(100).run();

@@ -40,7 +40,7 @@ fn deaths(mut s: Scenario, n: u8) -> Scenario {
 fn suspicion() -> Scenario {
     let mut s = built_in("fd-3-early");
     s.d = 0;
-    s.faults.early_pfail = 2;
+    s.faults.early_pfail = 2.into();
     s
 }
 
@@ -122,7 +122,7 @@ fn s8_when_an_importing_node_serves_without_asking() {
         "A: SETSLOT 1 MIGRATING B".into(),
         "A?: SETSLOT 1 STABLE".into(),
     ];
-    s.faults.lost_replies = 0;
+    s.faults.lost_replies = 0.into();
     let broken = faulty(s, Some(Fault::ImportingServesWithoutAsking), "S6");
     assert_eq!(broken.violated(), ["S6"], "a write where the key is not served");
     // A deleted key that is back: MIGRATE keeps the source's copy, and the abort shows it.

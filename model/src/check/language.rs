@@ -1,16 +1,22 @@
 //! The language of scenarios, explained from the very types that read it: what a key means stands in one place, its doc comment.
 
 /// Where the types are defined.
-const SOURCE: &str = include_str!("scenario.rs");
+const SOURCE: &str = concat!(
+    include_str!("scenario.rs"),
+    include_str!("scenario/clients.rs"),
+    include_str!("scenario/faults.rs")
+);
 
 /// The tables of a file, by the type that reads each.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 9] = [
     ("Scenario", "a scenario"),
     ("NodeSpec", "[[node]]"),
     ("Belief", "[[node.believes]]"),
     ("KeySpec", "[[key]]"),
+    ("ClientSpec", "[[client]]"),
     ("OperatorSpec", "[[operator]]"),
     ("Faults", "[faults]"),
+    ("BudgetSpec", "a budget of [faults]"),
     ("Options", "[options]"),
 ];
 
@@ -140,6 +146,17 @@ mod tests {
             ("rules = \"redis_9\"\n", "line 4", "hardened"),
             ("clints = 3\n", "line 4", "clients"),
             ("[[operator]]\nscript = [\"A SETSLOT 1 STABLE\"]\n", "line 5", "NODE: COMMAND"),
+            ("[faults]\npauses = { times = 1, nodes = [\"Q\"] }\n", "line 5", "A, B"),
+            ("[faults]\npauses = { times = 1, links = [\"A -> B\"] }\n", "line 5", "nodes = ["),
+            ("[faults]\nresets = [{ times = 1, links = [\"A\"] }]\n", "line 5", "it reads"),
+            ("[faults]\nresets = [{ times = 1, links = [\"A -> Q\"] }]\n", "line 5", "A, B"),
+            ("[faults]\nlink_cuts = { tims = 1 }\n", "line 5", "times"),
+            ("[faults]\ncrashes = 300\n", "line 5", "a number up to 255"),
+            ("[faults]\ncrashes = \"A\"\n", "line 5", "a list of such tables"),
+            ("[[client]]\nkeys = [\"q\"]\n", "line 5", "there are k"),
+            ("[[client]]\ndoes = [\"increment\"]\n", "line 5", "delete"),
+            ("[[client]]\nat = [\"Q\"]\n", "line 5", "A, B"),
+            ("clients = 2\n[[client]]\ncount = 2\n", "line 4", "more than 3"),
         ] {
             let error = Scenario::parse(&file(tail)).expect_err("a mistake").to_string();
             assert!(error.contains(line) && error.contains(valid), "{tail}: {error}");

@@ -1,6 +1,9 @@
 //! A scenario: a starting world, what may go wrong in it, and what is expected of each property. It is data, written in TOML;
 //! the built-in ones ship in `model/scenarios`, in the language that everybody may write.
 
+mod clients;
+mod faults;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -9,6 +12,11 @@ use super::language;
 use crate::command::Command;
 use crate::fault::Fault;
 use crate::rules::Rules;
+
+pub(crate) use clients::Client;
+pub use clients::{ClientSpec, Does, Follows};
+pub(crate) use faults::{Account, FaultKind, link_bit};
+pub use faults::{BudgetSpec, Budgets, Faults, MAX_BUDGETS};
 
 macro_rules! built_in {
     ($name:literal) => {
@@ -61,6 +69,9 @@ pub struct Scenario {
     /// Clients that write and delete any key at any node at any moment.
     #[serde(default)]
     pub clients: usize,
+    /// Clients that do less than that.
+    #[serde(default, rename = "client")]
+    pub client_kinds: Vec<ClientSpec>,
     /// Operators with their scripts.
     #[serde(default, rename = "operator")]
     pub operators: Vec<OperatorSpec>,
@@ -196,37 +207,6 @@ pub struct OperatorSpec {
 
 fn yes() -> bool {
     true
-}
-
-/// Fault budgets.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Faults {
-    /// Process crashes, with restart from what was written.
-    pub crashes: u8,
-    /// Power failures, with restart from what was fsynced.
-    pub power_failures: u8,
-    /// Crashes for good.
-    pub deaths: u8,
-    /// Pauses, each ended by a resume.
-    pub pauses: u8,
-    /// Cuts of everything that a node sends, each healed in the end.
-    pub cuts_out: u8,
-    /// Cuts of everything that a node is sent.
-    pub cuts_in: u8,
-    /// Connections lost.
-    pub resets: u8,
-    /// Healthy peers marked PFAIL.
-    pub early_pfail: u8,
-    /// MIGRATE replies lost, or its time up.
-    pub lost_replies: u8,
-    /// Handshakes that run out of time.
-    pub handshake_timeouts: u8,
-    /// PINGs lost, or their PONGs, on a connection that stays: no other is sent until it is opened anew. Only with `d = 0`: of stale headers
-    /// nobody knows which PING they were.
-    pub lost_pings: u8,
-    /// The nodes that may crash, die, pause or be cut off; all if empty.
-    pub nodes: Vec<String>,
 }
 
 /// Abstractions and capacities of a world.
@@ -403,7 +383,6 @@ impl Scenario {
         let bounded = [
             ("nodes", self.nodes.len(), MAX_NODES),
             ("keys", self.keys.len(), MAX_KEYS),
-            ("clients", self.clients, MAX_CLIENTS),
             ("operators", self.operators.len(), MAX_OPERATORS),
         ];
         for (what, count, most) in bounded {
@@ -414,7 +393,7 @@ impl Scenario {
         if self.nodes.is_empty() || self.slots == 0 || self.slots > 64 {
             return wrong("at least one node, and 1 to 64 slots".into());
         }
-        if self.faults.lost_pings > 0
+        if !self.faults.lost_pings.0.is_empty()
             && (self.d > 0 || !self.further_d.is_empty() || self.options.queues.is_some())
         {
             return wrong("`lost_pings` wants d = 0, and no queues".into());
@@ -442,7 +421,8 @@ impl Scenario {
             self.slot(key.slot)?;
         }
         self.forgotten.iter().try_for_each(|n| self.position(n).map(drop))?;
-        self.faults.nodes.iter().try_for_each(|n| self.position(n).map(drop))?;
+        self.accounts()?;
+        self.all_clients()?;
         for operator in &self.operators {
             for script in std::iter::once(&operator.script).chain(&operator.resume) {
                 self.script(script)?;
@@ -584,6 +564,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("fd-3-cut-both"),
     built_in!("fd-2-lost-ping"),
     built_in!("fd-3-lost-ping"),
+    built_in!("fd-3-cut-pair"),
+    built_in!("fd-3-cut-pairs"),
     built_in!("fd-5-crash"),
     built_in!("fd-5-2-crashes"),
     built_in!("migration-resume"),
@@ -603,6 +585,16 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("migration-two-targets"),
     built_in!("migration-two-operators"),
     built_in!("migration-to-and-fro"),
+    built_in!("migration-again"),
+    built_in!("migration-roll-back"),
+    built_in!("migration-clients"),
+    built_in!("migration-2-slots"),
+    built_in!("migration-ring"),
+    built_in!("migration-crash-2-keys"),
+    built_in!("migration-crash-2-slots"),
+    built_in!("migration-power-2-keys"),
+    built_in!("migration-power-2-slots"),
+    built_in!("migration-h21"),
     built_in!("migration-stuck"),
     built_in!("migration-stolen"),
     built_in!("migration-stolen-crash"),
@@ -611,6 +603,14 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("hardened-power"),
     built_in!("hardened-moved"),
     built_in!("hardened-lost-ping"),
+    built_in!("hardened-h21"),
+    built_in!("hardened-power-2-slots"),
+    built_in!("mixed-h09-source"),
+    built_in!("mixed-h09-target"),
+    built_in!("mixed-meet-first"),
+    built_in!("mixed-meet-second"),
+    built_in!("mixed-power-source"),
+    built_in!("mixed-power-target"),
 ];
 
 impl Scenario {

@@ -6,6 +6,7 @@
 use super::super::explore::StepKind;
 use super::state::{Ask, Label, Life, Op, WorldState};
 use super::{Move, Steps, World};
+use crate::check::scenario::Client;
 use crate::route::{RequestKind, Route};
 use crate::slot::Slot;
 
@@ -31,11 +32,11 @@ impl World {
         (0..self.shape.nodes).filter(claims).max_by_key(rank)
     }
 
-    /// Clients are alike: of those with nothing pending one acts for all, and those with the same ASK act as one.
+    /// Of clients that are alike, one acts for all with nothing pending, and those with the same ASK act as one.
     pub(super) fn client_moves(&self, s: &WorldState, steps: &mut Steps<'_>) {
         let asks = &s.asks[..self.shape.clients];
         for (client, ask) in asks.iter().enumerate() {
-            if client > 0 && asks[client - 1] == *ask {
+            if self.shape.alike >> client & 1 == 1 && asks[client - 1] == *ask {
                 continue;
             }
             match ask {
@@ -47,51 +48,63 @@ impl World {
 
     fn fresh(&self, s: &WorldState, client: usize, steps: &mut Steps<'_>) {
         let kind = RequestKind { write: true, ..RequestKind::default() };
-        for key in 0..self.shape.keys {
+        let who = &self.clients[client];
+        for key in (0..self.shape.keys).filter(|k| who.keys >> k & 1 == 1) {
             let slot = Slot::new(self.scenario.keys[key].slot);
-            for at in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
-                let what = |op| Move::Client { op, key: key as u8, node: at as u8 };
-                match self.route(s, at, key, kind) {
-                    Route::Serve => {
-                        let legitimate = self.legitimate(s, slot) == Some(at);
-                        for op in Op::ALL {
-                            let mut next = self.served(s, at, key, op, legitimate);
-                            steps.add(what(Some(op)), StepKind::Neither, &mut next);
-                        }
+            for at in (0..self.shape.nodes).filter(|&n| who.at >> n & 1 == 1 && s.runs(n)) {
+                let what = |op| Move::Client { client: client as u8, op, key: key as u8, node: at as u8 };
+                let route = self.route(s, at, key, kind);
+                if route == Route::Serve {
+                    let legitimate = self.legitimate(s, slot) == Some(at);
+                    for op in who.does() {
+                        let mut next = self.served(s, at, key, op, legitimate);
+                        steps.add(what(Some(op)), StepKind::Neither, &mut next);
                     }
-                    Route::Ask(_, to) => {
-                        let Some(to) = (0..self.shape.nodes).find(|&n| super::node_id(n) == to) else {
-                            continue;
-                        };
-                        let legitimate = self.legitimate(s, slot) == Some(at);
-                        let mut next = s.clone();
-                        next.asks[client] = Some(Ask { to: to as u8, key: key as u8, legitimate });
-                        steps.add(what(None), StepKind::Neither, &mut next);
-                    }
-                    _ => {}
+                } else if let Some(ask) = self.sent_on(s, at, key, route, who) {
+                    let mut next = s.clone();
+                    next.asks[client] = Some(ask);
+                    steps.add(what(None), StepKind::Neither, &mut next);
                 }
             }
         }
     }
 
+    /// Where a client goes that was sent on from node `at`, if it follows.
+    fn sent_on(&self, s: &WorldState, at: usize, key: usize, route: Route, who: &Client) -> Option<Ask> {
+        let (to, moved) = match route {
+            Route::Ask(_, to) if who.follows_ask => (to, false),
+            Route::Moved(_, to) if who.follows_moved => (to, true),
+            _ => return None,
+        };
+        let to = (0..self.shape.nodes).find(|&n| super::node_id(n) == to)?;
+        let slot = Slot::new(self.scenario.keys[key].slot);
+        let legitimate = !moved && self.legitimate(s, slot) == Some(at);
+        Some(Ask { to: to as u8, key: key as u8, legitimate, moved })
+    }
+
     /// A client that was sent elsewhere asks there, or does not.
     fn asked(&self, s: &WorldState, client: usize, ask: Ask, steps: &mut Steps<'_>) {
         let (at, key) = (usize::from(ask.to), usize::from(ask.key));
+        let who = &self.clients[client];
         let what = |op| Move::Asks { client: client as u8, op };
-        let kind = RequestKind { write: true, asking: true, ..RequestKind::default() };
-        if s.runs(at) && self.route(s, at, key, kind) == Route::Serve {
+        let kind = RequestKind { write: true, asking: !ask.moved, ..RequestKind::default() };
+        let route = if s.runs(at) { self.route(s, at, key, kind) } else { Route::Down };
+        if route == Route::Serve {
             let slot = Slot::new(self.scenario.keys[key].slot);
             let legitimate = ask.legitimate || self.legitimate(s, slot) == Some(at);
-            for op in Op::ALL {
+            for op in who.does() {
                 let mut next = self.served(s, at, key, op, legitimate);
                 next.asks[client] = None;
                 steps.add(what(Some(op)), StepKind::Neither, &mut next);
             }
-        } else {
-            let mut next = s.clone();
-            next.asks[client] = None;
-            steps.add(what(None), StepKind::Neither, &mut next);
+            return;
         }
+        // From one who asks first at any node an ASK that leads on is another's.
+        let on = self.sent_on(s, at, key, route, who).filter(|_| who.follows_moved);
+        let mut next = s.clone();
+        next.asks[client] = on;
+        let what = if on.is_some() { Move::AskedOn { client: client as u8 } } else { what(None) };
+        steps.add(what, StepKind::Neither, &mut next);
     }
 
     /// The operation is executed and acknowledged.
@@ -124,5 +137,13 @@ impl World {
         if self.shape.disks {
             s.keys[key].disk[at] = label;
         }
+    }
+}
+
+impl Client {
+    /// What it does with a key.
+    fn does(&self) -> impl Iterator<Item = Op> {
+        let (writes, deletes) = (self.writes, self.deletes);
+        Op::ALL.into_iter().filter(move |op| if *op == Op::Write { writes } else { deletes })
     }
 }

@@ -41,8 +41,10 @@ impl World {
 
     /// FAILs that arrive, and, while somebody sleeps, is down or cut off, FAILs that do not.
     pub(super) fn fails(&self, s: &WorldState, steps: &mut Steps<'_>) {
-        let calm =
-            s.cut_in == 0 && s.cut_out == 0 && s.nodes[..self.shape.nodes].iter().all(|c| c.life == Life::Up);
+        let calm = s.cut_links == 0
+            && s.cut_in == 0
+            && s.cut_out == 0
+            && s.nodes[..self.shape.nodes].iter().all(|c| c.life == Life::Up);
         for to in 0..self.shape.nodes {
             for subject in (0..self.shape.nodes).filter(|i| s.fails[to] >> i & 1 == 1) {
                 let (bit, node) = (1 << subject, to as u8);

@@ -3,36 +3,29 @@
 use super::super::explore::StepKind;
 use super::contents::In;
 use super::links::{source, target};
-use super::state::{Budget, Life, Mood, Stage, WorldState};
+use super::state::{Life, Mood, Stage, WorldState};
 use super::{Move, Steps, World};
+use crate::check::scenario::{Account, FaultKind, link_bit};
 
 impl World {
     pub(super) fn fault_moves(&self, s: &WorldState, steps: &mut Steps<'_>) {
-        for node in (0..self.shape.nodes).filter(|n| self.fallible >> n & 1 == 1) {
+        for node in 0..self.shape.nodes {
             let at = node as u8;
             match s.nodes[node].life {
                 Life::Up => {
-                    for (budget, power, for_good) in [
-                        (Budget::Crash, false, false),
-                        (Budget::Power, true, false),
-                        (Budget::Death, false, true),
+                    for (kind, power, for_good) in [
+                        (FaultKind::Crash, false, false),
+                        (FaultKind::Power, true, false),
+                        (FaultKind::Death, false, true),
                     ] {
-                        if s.budgets.left(budget) {
-                            self.crash(s, node, budget, power, for_good, steps);
+                        for base in self.spend_on_node(s, kind, node) {
+                            self.crash(s, base, node, power, for_good, steps);
                         }
                     }
-                    if s.budgets.left(Budget::Pause) {
-                        let mut next = s.clone();
-                        next.budgets.spend(Budget::Pause);
+                    for mut next in self.spend_on_node(s, FaultKind::Pause, node) {
                         next.nodes[node].life = Life::Paused;
-                        self.settle(
-                            s,
-                            next,
-                            &[node],
-                            &[],
-                            (Move::Pause { node: at }, StepKind::Fault),
-                            steps,
-                        );
+                        let doing = (Move::Pause { node: at }, StepKind::Fault);
+                        self.settle(s, next, &[node], &[], doing, steps);
                     }
                 }
                 Life::Paused => {
@@ -46,7 +39,38 @@ impl World {
             }
             self.cuts(s, node, steps);
         }
+        self.link_cuts(s, steps);
         self.resets(s, steps);
+    }
+
+    /// The world with a fault at a node paid for, once for each budget that has something left for it.
+    fn spend_on_node(
+        &self,
+        s: &WorldState,
+        kind: FaultKind,
+        node: usize,
+    ) -> impl Iterator<Item = WorldState> {
+        self.spend(s, move |a| a.kind == kind && a.nodes >> node & 1 == 1)
+    }
+
+    /// The same for a fault on a link.
+    pub(super) fn spend_on_link(
+        &self,
+        s: &WorldState,
+        kind: FaultKind,
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = WorldState> {
+        self.spend(s, move |a| a.kind == kind && a.links & link_bit(from, to) != 0)
+    }
+
+    fn spend(&self, s: &WorldState, pays: impl Fn(&Account) -> bool) -> impl Iterator<Item = WorldState> {
+        let left = self.accounts.iter().zip(s.budgets).enumerate();
+        left.filter(move |(_, (account, left))| *left > 0 && pays(account)).map(move |(n, _)| {
+            let mut next = s.clone();
+            next.budgets[n] -= 1;
+            next
+        })
     }
 
     fn others(&self, node: usize) -> u8 {
@@ -57,14 +81,12 @@ impl World {
     fn crash(
         &self,
         s: &WorldState,
+        mut base: WorldState,
         node: usize,
-        budget: Budget,
         power: bool,
         for_good: bool,
         steps: &mut Steps<'_>,
     ) {
-        let mut base = s.clone();
-        base.budgets.spend(budget);
         let cell = &mut base.nodes[node];
         cell.life = if for_good { Life::Dead } else { Life::Down };
         cell.drowsy = 0;
@@ -75,7 +97,8 @@ impl World {
             cell.saved = cell.synced;
         } else {
             // Only what a power failure takes needs to be told apart later.
-            cell.synced = if s.budgets.left(Budget::Power) { cell.synced } else { cell.saved };
+            let fears_power = self.spend_on_node(s, FaultKind::Power, node).next().is_some();
+            cell.synced = if fears_power { cell.synced } else { cell.saved };
         }
         base.messages.retain(|m| target(m.link) != node);
         base.transfers.retain_mut(|t| {
@@ -137,44 +160,64 @@ impl World {
         let bit = 1 << node;
         for out in [true, false] {
             let cut = if out { s.cut_out } else { s.cut_in } & bit != 0;
-            let budget = if out { Budget::CutOut } else { Budget::CutIn };
-            let mut next = s.clone();
-            let field = if out { &mut next.cut_out } else { &mut next.cut_in };
-            *field ^= bit;
+            let kind = if out { FaultKind::CutOut } else { FaultKind::CutIn };
             if cut {
+                let mut next = s.clone();
+                *field(&mut next, out) ^= bit;
                 steps.add(Move::Heal { node: node as u8, out }, StepKind::Fair, &mut next);
-            } else if s.budgets.left(budget) {
-                next.budgets.spend(budget);
+                continue;
+            }
+            for mut next in self.spend_on_node(s, kind, node) {
+                *field(&mut next, out) ^= bit;
                 let actors: Vec<usize> = (0..self.shape.nodes).collect();
-                self.settle(
-                    s,
-                    next,
-                    &actors,
-                    &[],
-                    (Move::Cut { node: node as u8, out }, StepKind::Fault),
-                    steps,
-                );
+                let doing = (Move::Cut { node: node as u8, out }, StepKind::Fault);
+                self.settle(s, next, &actors, &[], doing, steps);
+            }
+        }
+    }
+
+    /// What one node sends to one other is held up, and heard again.
+    fn link_cuts(&self, s: &WorldState, steps: &mut Steps<'_>) {
+        if !self.shape.link_cuts {
+            return;
+        }
+        for from in 0..self.shape.nodes {
+            for to in (0..self.shape.nodes).filter(|&to| to != from) {
+                let (bit, ends) = (link_bit(from, to), (from as u8, to as u8));
+                if s.cut_links & bit != 0 {
+                    let mut next = s.clone();
+                    next.cut_links ^= bit;
+                    steps.add(Move::HealLink { from: ends.0, to: ends.1 }, StepKind::Fair, &mut next);
+                    continue;
+                }
+                for mut next in self.spend_on_link(s, FaultKind::LinkCut, from, to) {
+                    next.cut_links |= bit;
+                    let doing = (Move::CutLink { from: ends.0, to: ends.1 }, StepKind::Fault);
+                    self.settle(s, next, &[from, to], &[], doing, steps);
+                }
             }
         }
     }
 
     /// A connection breaks: what is on it is lost, in both directions.
     fn resets(&self, s: &WorldState, steps: &mut Steps<'_>) {
-        if !s.budgets.left(Budget::Reset) {
-            return;
-        }
         for from in 0..self.shape.nodes {
             for to in (0..self.shape.nodes).filter(|&to| to != from) {
                 let both = self.connection(from, to);
                 if both.into_iter().all(|l| s.first(l).is_none()) {
                     continue;
                 }
-                let mut next = s.clone();
-                next.budgets.spend(Budget::Reset);
-                both.into_iter().for_each(|l| next.truncate(l, 0));
-                next.set_ping_lost(from, to, false);
-                steps.add(Move::Reset { from: from as u8, to: to as u8 }, StepKind::Fault, &mut next);
+                for mut next in self.spend_on_link(s, FaultKind::Reset, from, to) {
+                    both.into_iter().for_each(|l| next.truncate(l, 0));
+                    next.set_ping_lost(from, to, false);
+                    let what = Move::Reset { from: from as u8, to: to as u8 };
+                    steps.add(what, StepKind::Fault, &mut next);
+                }
             }
         }
     }
+}
+
+fn field(s: &mut WorldState, out: bool) -> &mut u8 {
+    if out { &mut s.cut_out } else { &mut s.cut_in }
 }

@@ -1,11 +1,13 @@
 //! From a scenario to its initial worlds.
 
 use super::contents::Contents;
-use super::state::{Budgets, Cell, Label, Life, OperatorCell, Shape, WorldState};
+use super::state::{Cell, Label, Life, OperatorCell, Shape, WorldState};
 use super::symmetry::Alike;
 use super::{World, node_id};
 use crate::address::{Address, Flags};
-use crate::check::scenario::{Initially, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of};
+use crate::check::scenario::{
+    FaultKind, Initially, MAX_BUDGETS, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of,
+};
 use crate::config::{Config, NoKeys};
 use crate::effect::Effects;
 use crate::id::Epoch;
@@ -42,40 +44,32 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
             _ => crate::command::Command::SaveConfig,
         })
         .collect();
-    let f = &scenario.faults;
-    let disks = f.crashes > 0 || f.power_failures > 0;
-    let faults = [
-        f.crashes,
-        f.power_failures,
-        f.deaths,
-        f.pauses,
-        f.cuts_out,
-        f.cuts_in,
-        f.resets,
-        f.early_pfail,
-        f.lost_replies,
-        f.handshake_timeouts,
-        f.lost_pings,
-    ];
+    let accounts = scenario.accounts()?;
+    let clients = scenario.all_clients()?;
+    let has = |kind| accounts.iter().any(|(a, _)| a.kind == kind);
+    let bits =
+        |set: &mut dyn Iterator<Item = bool>| (0..).zip(set).fold(0, |b, (n, is)| b | u16::from(is) << n);
     let shape = Shape {
         nodes: scenario.nodes.len(),
         keys: scenario.keys.len(),
-        clients: scenario.clients,
+        clients: clients.len(),
+        alike: bits(&mut (0..clients.len()).map(|n| n > 0 && clients[n - 1] == clients[n])) as u8,
         operators: scenario.operators.len(),
-        disks,
+        disks: has(FaultKind::Crash) || has(FaultKind::Power),
+        faults: !accounts.is_empty() || scenario.nodes.iter().any(|n| n.down),
+        budgets: accounts.len(),
+        lost_replies: bits(&mut accounts.iter().map(|(a, _)| a.kind == FaultKind::LostReply)),
+        link_cuts: has(FaultKind::LinkCut),
         fails: scenario.options.fail_bits,
-        pings: f.lost_pings > 0,
-        faults: faults.iter().any(|&n| n > 0) || scenario.nodes.iter().any(|n| n.down),
-    };
-    let fallible = if f.nodes.is_empty() {
-        u8::MAX
-    } else {
-        let positions = f.nodes.iter().map(|n| scenario.position(n)).collect::<Result<Vec<_>, _>>()?;
-        positions.iter().fold(0, |m, p| m | 1 << p)
+        pings: has(FaultKind::LostPing),
     };
     if !scenario.options.idle_reports {
-        contents.suspectable = suspectable(&scenario, fallible);
+        let anybody = has(FaultKind::EarlyPfail) || has(FaultKind::LinkCut);
+        let fallible = accounts.iter().fold(0, |m, (a, _)| m | a.nodes);
+        contents.suspectable = suspectable(&scenario, anybody, fallible);
     }
+    let mut budgets = [0; MAX_BUDGETS];
+    budgets.iter_mut().zip(&accounts).for_each(|(left, (_, times))| *left = *times);
     let forgotten =
         scenario.forgotten.iter().map(|n| scenario.position(n).map(node_id)).collect::<Result<_, _>>()?;
     let initial_worlds = Vec::new();
@@ -87,14 +81,16 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         resumes,
         shape,
         alike,
-        fallible,
+        accounts: accounts.into_iter().map(|(account, _)| account).collect(),
+        clients,
         forgotten,
         initial: initial_worlds,
         identity,
     };
-    world.initial = initial(&world, Budgets(faults))?;
+    world.initial = initial(&world, budgets)?;
     if let Some(alike) = &world.alike
-        && !world.initial.iter().all(|s| alike.keeps(&world.contents, s, world.fallible))
+        && !(alike.keeps_places(&world.accounts)
+            && world.initial.iter().all(|s| alike.keeps(&world.contents, s)))
     {
         return Err(ScenarioError("`alike`: these nodes are not alike".into()));
     }
@@ -103,8 +99,8 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
 
 /// For each node those that it may ever mark PFAIL: who may be away or cut off, all others if that may happen to itself, and everybody where healthy
 /// nodes may be suspected, or are in the beginning. FAIL needs a PFAIL of one's own, and only then reports are read.
-fn suspectable(scenario: &Scenario, fallible: u8) -> Vec<u8> {
-    let anybody = scenario.faults.early_pfail > 0
+fn suspectable(scenario: &Scenario, anybody: bool, fallible: u8) -> Vec<u8> {
+    let anybody = anybody
         || scenario
             .nodes
             .iter()
@@ -129,7 +125,7 @@ fn config(scenario: &Scenario, i: usize) -> Result<Config, ScenarioError> {
     })
 }
 
-fn initial(world: &World, budgets: Budgets) -> Result<Vec<WorldState>, ScenarioError> {
+fn initial(world: &World, budgets: [u8; MAX_BUDGETS]) -> Result<Vec<WorldState>, ScenarioError> {
     let scenario = &world.scenario;
     let mut first = WorldState { budgets, ..WorldState::default() };
     for (i, spec) in scenario.nodes.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::super::explore::StepKind;
 use super::contents::{In, Sent};
 use super::state::{Item, Life, What, WorldState};
 use super::{Doing, Move, Steps, World};
-use crate::check::scenario::MAX_NODES;
+use crate::check::scenario::{MAX_NODES, link_bit};
 use crate::message::Body;
 
 /// The number of a link.
@@ -35,7 +35,7 @@ impl World {
 
     /// Whether messages get from one node to the other.
     fn open(&self, s: &WorldState, from: usize, to: usize) -> bool {
-        s.cut_out >> from & 1 == 0 && s.cut_in >> to & 1 == 0
+        s.cut_out >> from & 1 == 0 && s.cut_in >> to & 1 == 0 && s.cut_links & link_bit(from, to) == 0
     }
 
     pub(super) fn open_both(&self, s: &WorldState, a: usize, b: usize) -> bool {

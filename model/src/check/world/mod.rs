@@ -32,13 +32,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stateright::{Model, Property};
 
 use super::explore::{Explorable, StepKind, Taken, Visit};
-use super::scenario::{MAX_NODES, Scenario, ScenarioError, ScriptStep};
+use super::scenario::{Account, Client, FaultKind, MAX_NODES, Scenario, ScenarioError, ScriptStep};
 use crate::input::Timer;
 
 pub(crate) use contents::node_id;
 use contents::{Contents, In, Outcome, Sent};
 pub use state::WorldState;
-use state::{Budget, Life, Mood, Shape, What};
+use state::{Life, Mood, Shape, What};
 
 /// A scenario, ready to be explored.
 pub struct World {
@@ -51,8 +51,9 @@ pub struct World {
     shape: Shape,
     /// The ways in which alike nodes may change places.
     alike: Option<symmetry::Alike>,
-    /// Nodes that faults may strike.
-    fallible: u8,
+    /// Where each fault budget may be spent.
+    accounts: Vec<Account>,
+    clients: Vec<Client>,
     /// Nodes that are to stay out once they are forgotten.
     forgotten: Vec<crate::NodeId>,
     initial: Vec<WorldState>,
@@ -139,6 +140,7 @@ enum Move {
     },
     /// A client's operation, or none if the node sends it elsewhere.
     Client {
+        client: u8,
         op: Option<state::Op>,
         key: u8,
         node: u8,
@@ -147,6 +149,10 @@ enum Move {
     Asks {
         client: u8,
         op: Option<state::Op>,
+    },
+    /// The client at this position asks there, and is sent on.
+    AskedOn {
+        client: u8,
     },
     Crash {
         node: u8,
@@ -172,6 +178,14 @@ enum Move {
     Heal {
         node: u8,
         out: bool,
+    },
+    CutLink {
+        from: u8,
+        to: u8,
+    },
+    HealLink {
+        from: u8,
+        to: u8,
     },
     Reset {
         from: u8,
@@ -305,19 +319,10 @@ impl World {
             let facts = self.contents.facts(cell.state);
             let at = node as u8;
             for (n, &timer) in (0..).zip(&facts.timers) {
-                let Some((kind, budget)) = self.timer_kind(s, facts, timer) else { continue };
-                let mut next = s.clone();
-                if let Some(b) = budget {
-                    next.budgets.spend(b);
+                for (kind, next) in self.timer_kinds(s, node, timer) {
+                    let doing = (Move::Timer { node: at, timer: n }, kind);
+                    self.take_step(s, next, node, In::Timer(n), doing, steps);
                 }
-                self.take_step(
-                    s,
-                    next,
-                    node,
-                    In::Timer(n),
-                    (Move::Timer { node: at, timer: n }, kind),
-                    steps,
-                );
             }
             for peer in 0..self.shape.nodes {
                 let bit = 1 << peer;
@@ -329,20 +334,19 @@ impl World {
                 {
                     continue;
                 }
-                let mut next = s.clone();
                 let away = misled || s.nodes[peer].life != Life::Up || !self.open_both(s, node, peer);
-                let kind = if away {
-                    StepKind::Fair
+                let ways = if away {
+                    vec![(StepKind::Fair, s.clone())]
                 } else if cell.drowsy & bit != 0 {
-                    StepKind::Neither
-                } else if s.budgets.left(Budget::EarlyPfail) {
-                    next.budgets.spend(Budget::EarlyPfail);
-                    StepKind::Fault
+                    vec![(StepKind::Neither, s.clone())]
                 } else {
-                    continue;
+                    let early = self.spend_on_link(s, FaultKind::EarlyPfail, node, peer);
+                    early.map(|next| (StepKind::Fault, next)).collect()
                 };
                 let what = Move::Pfail { node: at, peer: peer as u8 };
-                self.take_step(s, next, node, In::Overdue(peer as u8), (what, kind), steps);
+                for (kind, next) in ways {
+                    self.take_step(s, next, node, In::Overdue(peer as u8), (what, kind), steps);
+                }
             }
             for &(placeholder, to) in &facts.handshakes {
                 let to = usize::from(to);
@@ -386,36 +390,34 @@ impl World {
         }
     }
 
-    /// Whether a timer may fire, as what, and at whose expense.
-    fn timer_kind(
-        &self,
-        s: &WorldState,
-        facts: &contents::Facts,
-        timer: Timer,
-    ) -> Option<(StepKind, Option<Budget>)> {
+    /// As what a timer of a node may fire, and the world with that paid for.
+    fn timer_kinds(&self, s: &WorldState, node: usize, timer: Timer) -> Vec<(StepKind, WorldState)> {
         match timer {
-            Timer::StartupDelay | Timer::RejoinDelay => Some((StepKind::Fair, None)),
-            Timer::ReportExpires { .. } => Some((StepKind::Neither, None)),
+            Timer::StartupDelay | Timer::RejoinDelay => vec![(StepKind::Fair, s.clone())],
+            Timer::ReportExpires { .. } => vec![(StepKind::Neither, s.clone())],
             // All FORGETs of one removal come within the minute.
             Timer::BlacklistExpires(id) => {
                 let early = self.scenario.options.blacklist_outlasts_messages && !s.messages.is_empty();
-                (!early && !self.still_forgets(s, &id)).then_some((StepKind::Neither, None))
+                let expires = !early && !self.still_forgets(s, &id);
+                expires.then(|| (StepKind::Neither, s.clone())).into_iter().collect()
             }
             Timer::HandshakeExpires(id) => {
+                let facts = self.contents.facts(s.nodes[node].state);
                 let to = facts
                     .state
                     .peer(&id)
                     .and_then(|p| p.address.ip.strip_prefix("10.0.0.")?.parse::<usize>().ok());
-                let there = to.is_some_and(|to| to <= self.shape.nodes && s.nodes[to - 1].life != Life::Dead);
-                if !there {
-                    Some((StepKind::Fair, None))
-                } else {
-                    let left = s.budgets.left(Budget::HandshakeTimeout);
-                    left.then_some((StepKind::Fault, Some(Budget::HandshakeTimeout)))
+                let there = to.filter(|&to| to <= self.shape.nodes && s.nodes[to - 1].life != Life::Dead);
+                match there {
+                    None => vec![(StepKind::Fair, s.clone())],
+                    Some(to) => {
+                        let late = self.spend_on_link(s, FaultKind::HandshakeTimeout, node, to - 1);
+                        late.map(|next| (StepKind::Fault, next)).collect()
+                    }
                 }
             }
             // Never armed by the core: see the moves of suspicion.
-            Timer::PongOverdue(_) => None,
+            Timer::PongOverdue(_) => Vec::new(),
         }
     }
 
@@ -574,6 +576,7 @@ impl Explorable for World {
             && s.cut_in == 0
             && s.cut_out == 0
             && s.fails == [0; MAX_NODES]
+            && s.cut_links == 0
             && s.nodes[..self.shape.nodes].iter().all(|c| matches!(c.life, Life::Up | Life::Dead))
             && s.transfers.iter().all(|t| t.stage == state::Stage::Astray)
             && s.operators[..self.shape.operators]

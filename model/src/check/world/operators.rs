@@ -2,9 +2,9 @@
 
 use super::super::explore::StepKind;
 use super::contents::In;
-use super::state::{Budget, Label, Life, Mood, Stage, TransferCell, WorldState};
+use super::state::{Label, Life, Mood, Stage, TransferCell, WorldState};
 use super::{Move, Steps, World};
-use crate::check::scenario::{Refusal, ScriptStep};
+use crate::check::scenario::{FaultKind, Refusal, ScriptStep};
 use crate::command::Command;
 use crate::id::NodeId;
 use crate::migrate::{AfterFailure, AfterReply, Failure, Transfer};
@@ -208,15 +208,28 @@ impl World {
         let (from, to) = (usize::from(t.from), usize::from(t.to));
         // Of a target that is away nothing but the end of the time is heard; that its host refuses a connection comes to the same.
         let away = s.nodes[to].life != Life::Up || !self.open_both(s, from, to);
-        if away && !timed_out || !away && !s.budgets.left(Budget::LostReply) {
-            return;
-        }
-        let kind = if away { StepKind::Fair } else { StepKind::Fault };
-        let what = Move::BreaksOff { transfer: n as u8, timed_out };
-        let mut next = s.clone();
         if !away {
-            next.budgets.spend(Budget::LostReply);
+            for next in self.spend_on_link(s, FaultKind::LostReply, from, to) {
+                self.gives_up(s, next, n, timed_out, StepKind::Fault, steps);
+            }
+        } else if timed_out {
+            self.gives_up(s, s.clone(), n, timed_out, StepKind::Fair, steps);
         }
+    }
+
+    /// What the source of a transfer does then.
+    fn gives_up(
+        &self,
+        s: &WorldState,
+        mut next: WorldState,
+        n: usize,
+        timed_out: bool,
+        kind: StepKind,
+        steps: &mut Steps<'_>,
+    ) {
+        let t = s.transfers[n];
+        let to = usize::from(t.to);
+        let what = Move::BreaksOff { transfer: n as u8, timed_out };
         let gone = matches!(s.nodes[to].life, Life::Down | Life::Dead);
         if t.stage == Stage::Sent && !gone {
             if s.transfers.iter().any(|t| t.stage == Stage::Astray) {

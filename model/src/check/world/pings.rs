@@ -1,8 +1,9 @@
 //! PINGs that are lost on a connection that stays (H39): from then on the connection carries neither PING nor PONG, until its owner drops it.
 
 use super::super::explore::StepKind;
-use super::state::{Budget, Life, WorldState};
+use super::state::{Life, WorldState};
 use super::{Move, Steps, World};
+use crate::check::scenario::FaultKind;
 
 impl World {
     /// A PING is lost, or its PONG; and what its sender does about it: it opens the connection anew once nothing at all is heard of the peer, or, by
@@ -19,10 +20,11 @@ impl World {
                     next.set_ping_lost(from, to, false);
                     self.connection(from, to).into_iter().for_each(|l| next.truncate(l, 0));
                     steps.add(Move::Redial { from: at, to: there }, kind, &mut next);
-                } else if s.budgets.left(Budget::LostPing) && self.pings(s, from, to) {
-                    next.budgets.spend(Budget::LostPing);
-                    next.set_ping_lost(from, to, true);
-                    steps.add(Move::LosePing { from: at, to: there }, StepKind::Fault, &mut next);
+                } else if self.pings(s, from, to) {
+                    for mut next in self.spend_on_link(s, FaultKind::LostPing, from, to) {
+                        next.set_ping_lost(from, to, true);
+                        steps.add(Move::LosePing { from: at, to: there }, StepKind::Fault, &mut next);
+                    }
                 }
             }
         }

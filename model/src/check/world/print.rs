@@ -132,28 +132,33 @@ impl World {
                     if same { "goes on where he was".to_string() } else { format!("begins at step {at}") };
                 format!("{} comes back and {how}", self.operator(operator))
             }
-            Move::Client { op: Some(op), key, node } => {
-                format!("a client: {} {} at {}", verb(op), self.key(key), n(node))
+            Move::Client { client, op: Some(op), key, node } => {
+                format!("{}: {} {} at {}", self.client(client), verb(op), self.key(key), n(node))
             }
-            Move::Client { op: None, key, node } => {
+            Move::Client { client, op: None, key, node } => {
                 let request = RequestKind { write: true, ..RequestKind::default() };
-                let to = match self.route(s, usize::from(node), usize::from(key), request) {
-                    Route::Ask(_, to) => self.named(&to),
-                    _ => "?".into(),
-                };
-                format!("a client wants to change {} at {} -> ASK {to}", self.key(key), n(node))
+                let to = self.told_to_ask(s, node, key, request);
+                format!("{} wants to change {} at {} -> {to}", self.client(client), self.key(key), n(node))
             }
             Move::Asks { client, op } => {
                 let Some(ask) = s.asks[usize::from(client)] else { return "?".into() };
+                let (who, word) = (self.client(client), if ask.moved { "MOVED" } else { "ASK" });
                 match op {
                     Some(op) => format!(
-                        "a client follows its ASK to {}: {} {}",
+                        "{who} follows its {word} to {}: {} {}",
                         n(ask.to),
                         verb(op),
                         self.key(ask.key)
                     ),
-                    None => format!("a client does not get through with its ASK at {}", n(ask.to)),
+                    None => format!("{who} does not get through with its {word} at {}", n(ask.to)),
                 }
+            }
+            Move::AskedOn { client } => {
+                let Some(ask) = s.asks[usize::from(client)] else { return "?".into() };
+                let request = RequestKind { write: true, asking: !ask.moved, ..RequestKind::default() };
+                let (who, word) = (self.client(client), if ask.moved { "MOVED" } else { "ASK" });
+                let to = self.told_to_ask(s, ask.to, ask.key, request);
+                format!("{who} follows its {word} to {}, and is sent on -> {to}", n(ask.to))
             }
             Move::Crash { node, power, for_good } => {
                 let how = if power { " (power)" } else { "" };
@@ -179,6 +184,8 @@ impl World {
                     if out { format!("{} sends", n(node)) } else { n(node).to_string() }
                 )
             }
+            Move::CutLink { from, to } => format!("what {} sends to {} is held up", n(from), n(to)),
+            Move::HealLink { from, to } => format!("what {} sends to {} is heard again", n(from), n(to)),
             Move::Reset { from, to } => format!("the connection from {} to {} breaks", n(from), n(to)),
             Move::Fail { node, subject, stays } => {
                 let stays = if stays { "; one like it follows" } else { "" };
@@ -201,6 +208,21 @@ impl World {
                 format!("{} hears a PONG of {} where it looks for {}", n(node), n(there), n(peer))
             }
             Move::Resync { node } => format!("{} takes over its master's data", n(node)),
+        }
+    }
+
+    /// A client; by number where not all are alike.
+    fn client(&self, client: u8) -> String {
+        let alike = self.clients.windows(2).all(|two| two[0] == two[1]);
+        if alike { "a client".into() } else { format!("client {}", client + 1) }
+    }
+
+    /// Where a node sends a client.
+    fn told_to_ask(&self, s: &WorldState, node: u8, key: u8, request: RequestKind) -> String {
+        match self.route(s, node.into(), key.into(), request) {
+            Route::Ask(_, to) => format!("ASK {}", self.named(&to)),
+            Route::Moved(_, to) => format!("MOVED {}", self.named(&to)),
+            _ => "?".into(),
         }
     }
 

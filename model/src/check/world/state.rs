@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::super::scenario::{MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS};
+use super::super::scenario::{MAX_BUDGETS, MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS};
 
 /// A world at one moment. Arrays are as long as a world may be; what is beyond its nodes, keys, clients and operators is zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub struct WorldState {
     pub(super) asks: [Option<Ask>; MAX_CLIENTS],
     pub(super) transfers: SmallVec<[TransferCell; 2]>,
     pub(super) operators: [OperatorCell; MAX_OPERATORS],
-    pub(super) budgets: Budgets,
+    /// What is left of each budget of the scenario.
+    pub(super) budgets: [u8; MAX_BUDGETS],
     /// Nodes all of whose messages out (in) are held up.
     pub(super) cut_out: u8,
     pub(super) cut_in: u8,
@@ -23,6 +24,8 @@ pub struct WorldState {
     pub(super) more_fails: [u8; MAX_NODES],
     /// Own links whose last PING is lost, as bits `from * MAX_NODES + to`.
     pub(super) lost_pings: u64,
+    /// Ordered pairs between which messages are held up, by their bits.
+    pub(super) cut_links: u64,
 }
 
 /// A node in a world.
@@ -100,6 +103,8 @@ pub(super) struct Ask {
     pub(super) key: u8,
     /// The node that sent it was legitimate.
     pub(super) legitimate: bool,
+    /// It was told so by MOVED: it does not say ASKING.
+    pub(super) moved: bool,
 }
 
 /// What a client does.
@@ -183,42 +188,14 @@ impl OperatorCell {
     }
 }
 
-/// What may still go wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Budgets(pub(super) [u8; 11]);
-
-/// The kinds of faults, as positions in [`Budgets`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Budget {
-    Crash,
-    Power,
-    Death,
-    Pause,
-    CutOut,
-    CutIn,
-    Reset,
-    EarlyPfail,
-    LostReply,
-    HandshakeTimeout,
-    LostPing,
-}
-
-impl Budgets {
-    pub(super) fn left(&self, kind: Budget) -> bool {
-        self.0[kind as usize] > 0
-    }
-
-    pub(super) fn spend(&mut self, kind: Budget) {
-        self.0[kind as usize] -= 1;
-    }
-}
-
 /// Sizes that the encoding depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) nodes: usize,
     pub(super) keys: usize,
     pub(super) clients: usize,
+    /// Clients that are like the one before, as bits.
+    pub(super) alike: u8,
     pub(super) operators: usize,
     pub(super) disks: bool,
     pub(super) faults: bool,
@@ -226,6 +203,12 @@ pub(super) struct Shape {
     pub(super) fails: bool,
     /// PINGs may be lost.
     pub(super) pings: bool,
+    /// How many fault budgets there are.
+    pub(super) budgets: usize,
+    /// Those for lost replies, as bits.
+    pub(super) lost_replies: u16,
+    /// Single links may be cut.
+    pub(super) link_cuts: bool,
 }
 
 impl WorldState {
@@ -243,8 +226,11 @@ impl WorldState {
         if shape.faults {
             out.extend(lives.to_le_bytes());
             out.extend(self.nodes[..shape.nodes].iter().map(|c| c.drowsy));
-            out.extend(self.budgets.0);
+            out.extend(&self.budgets[..shape.budgets]);
             out.extend([self.cut_out, self.cut_in]);
+            if shape.link_cuts {
+                out.extend(&self.cut_links.to_le_bytes()[..LINK_BYTES]);
+            }
         }
         if shape.fails {
             out.extend(&self.fails[..shape.nodes]);
@@ -261,7 +247,9 @@ impl WorldState {
             }
         }
         for ask in &self.asks[..shape.clients] {
-            out.push(ask.map_or(0, |a| 1 | a.to << 1 | a.key << 4 | u8::from(a.legitimate) << 7));
+            let bits =
+                |a: Ask| 1 | a.to << 1 | a.key << 4 | u8::from(a.moved) << 6 | u8::from(a.legitimate) << 7;
+            out.push(ask.map_or(0, bits));
         }
         for op in &self.operators[..shape.operators] {
             out.extend([op.at, op.mood as u8 | op.deaths << 4]);
@@ -310,9 +298,14 @@ impl WorldState {
                     [usize::from(lives >> (2 * (shape.nodes - 1 - i)) & 3)];
                 cell.drowsy = r.byte();
             }
-            state.budgets.0.iter_mut().for_each(|b| *b = r.byte());
+            state.budgets[..shape.budgets].iter_mut().for_each(|b| *b = r.byte());
             state.cut_out = r.byte();
             state.cut_in = r.byte();
+            if shape.link_cuts {
+                let mut bytes = [0; 8];
+                bytes[..LINK_BYTES].iter_mut().for_each(|b| *b = r.byte());
+                state.cut_links = u64::from_le_bytes(bytes);
+            }
         }
         if shape.fails {
             state.fails[..shape.nodes].iter_mut().for_each(|f| *f = r.byte());
@@ -338,7 +331,8 @@ impl WorldState {
         }
         for ask in &mut state.asks[..shape.clients] {
             let b = r.byte();
-            *ask = (b & 1 == 1).then_some(Ask { to: b >> 1 & 7, key: b >> 4 & 3, legitimate: b >> 7 == 1 });
+            let (legitimate, moved) = (b >> 7 == 1, b >> 6 & 1 == 1);
+            *ask = (b & 1 == 1).then_some(Ask { to: b >> 1 & 7, key: b >> 4 & 3, legitimate, moved });
         }
         for op in &mut state.operators[..shape.operators] {
             op.at = r.byte();
@@ -382,24 +376,35 @@ impl WorldState {
             nodes: MAX_NODES,
             keys: MAX_KEYS,
             clients: MAX_CLIENTS,
+            alike: 0,
             operators: MAX_OPERATORS,
             disks: true,
             faults: true,
+            budgets: MAX_BUDGETS,
+            lost_replies: 0,
+            link_cuts: true,
             fails: true,
             pings: true,
         };
-        let mut bytes = Vec::with_capacity(96);
+        let mut bytes = Vec::with_capacity(128);
         self.encode(shape, &mut bytes);
         bytes
     }
 
-    /// Brings what no further step can tell apart to one form: clients are alike, so their order is nothing; a budget that nobody can spend
+    /// Brings what no further step can tell apart to one form: the order of clients that are alike is nothing; a budget that nobody can spend
     /// any more is empty.
     pub(super) fn tidy(&mut self, shape: Shape) {
-        self.asks[..shape.clients].sort_unstable();
+        let mut first = 0;
+        for next in 1..=shape.clients {
+            if next == shape.clients || shape.alike >> next & 1 == 0 {
+                self.asks[first..next].sort_unstable();
+                first = next;
+            }
+        }
         let busy = self.operators[..shape.operators].iter().any(|o| o.mood.is_busy());
         if !busy && self.transfers.iter().all(|t| t.stage == Stage::Astray) {
-            self.budgets.0[Budget::LostReply as usize] = 0;
+            let lost = self.budgets.iter_mut().enumerate().filter(|(n, _)| shape.lost_replies >> n & 1 == 1);
+            lost.for_each(|(_, left)| *left = 0);
         }
     }
 
@@ -473,6 +478,9 @@ impl WorldState {
         self.keys.iter().enumerate().fold(0, |m, (k, key)| m | u8::from(key.memory[node] != Label::None) << k)
     }
 }
+
+/// The bytes of a set of ordered pairs.
+const LINK_BYTES: usize = (MAX_NODES * MAX_NODES).div_ceil(8);
 
 /// Written at once, so that a hasher sees one slice.
 impl core::hash::Hash for WorldState {

@@ -14,7 +14,7 @@ use super::links::{is_reply, link, source, target};
 use super::renaming::Renaming;
 use super::state::{Item, What, WorldState};
 use super::tables::{Mix, Table};
-use crate::check::scenario::{MAX_NODES, Scenario, ScenarioError};
+use crate::check::scenario::{Account, MAX_NODES, Scenario, ScenarioError, link_bit};
 
 /// The ways in which alike nodes may change places.
 pub(super) struct Alike {
@@ -49,10 +49,12 @@ impl Alike {
             return Ok(None);
         }
         let f = &scenario.faults;
-        if scenario.clients > 0 || !scenario.operators.is_empty() || !scenario.keys.is_empty() {
+        if !scenario.all_clients()?.is_empty() || !scenario.operators.is_empty() || !scenario.keys.is_empty()
+        {
             return wrong("nobody gives commands in a world whose nodes are alike, and there are no keys");
         }
-        if f.crashes > 0 || f.power_failures > 0 || scenario.options.queues.is_some() {
+        let disks = !f.crashes.0.is_empty() || !f.power_failures.0.is_empty();
+        if disks || scenario.options.queues.is_some() {
             return wrong("no restarts from disk, and no queues");
         }
         let renamings = ways.into_iter().filter(|w| *w != identity()).map(|w| Renaming::new(scenario, w));
@@ -63,12 +65,26 @@ impl Alike {
         Ok(Some(Self { ways, nodes, contents: Table::new(), headers: Table::new(), shots: Table::new() }))
     }
 
-    /// Whether a state and a mask of nodes stay the same whoever changes places.
-    pub(super) fn keeps(&self, contents: &Contents, s: &WorldState, fallible: u8) -> bool {
-        self.ways.iter().enumerate().all(|(n, way)| {
-            self.renamed(contents, s, n) == *s
-                && self.mask(way, fallible & self.all()) == fallible & self.all()
+    /// Whether a state stays the same whoever changes places.
+    pub(super) fn keeps(&self, contents: &Contents, s: &WorldState) -> bool {
+        (0..self.ways.len()).all(|n| self.renamed(contents, s, n) == *s)
+    }
+
+    /// Whether each fault may strike the same places whoever changes them.
+    pub(super) fn keeps_places(&self, accounts: &[Account]) -> bool {
+        self.ways.iter().all(|way| {
+            accounts.iter().all(|a| {
+                let (nodes, links) = (a.nodes & self.all(), self.links(way, a.links, false));
+                self.mask(way, nodes) == nodes && self.links(way, a.links, true) == links
+            })
         })
+    }
+
+    /// Bits of ordered pairs of different nodes, after a change or before it.
+    fn links(&self, way: &Renaming, bits: u64, after: bool) -> u64 {
+        let place = |n: usize| if after { usize::from(way.to[n]) } else { n };
+        let named = pairs(self.nodes).filter(|&(a, b)| a != b && bits & link_bit(a, b) != 0);
+        named.fold(0, |m, (a, b)| m | link_bit(place(a), place(b)))
     }
 
     fn all(&self) -> u8 {
@@ -139,10 +155,8 @@ impl Alike {
             to.fails[place] = self.mask(way, s.fails[before]);
             to.more_fails[place] = self.mask(way, s.more_fails[before]);
         }
-        to.lost_pings = 0;
-        for (a, b) in pairs(self.nodes).filter(|&(a, b)| s.ping_lost(a, b)) {
-            to.set_ping_lost(way.to[a].into(), way.to[b].into(), true);
-        }
+        to.lost_pings = self.links(way, s.lost_pings, true);
+        to.cut_links = self.links(way, s.cut_links, true);
         to.messages.clear();
         for item in &s.messages {
             let (a, b) = (way.to[source(item.link)], way.to[target(item.link)]);
