@@ -149,6 +149,16 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
             _ if word.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(b)) => Ok(word.to_vec()),
             _ => Err(BadValue("Addresses may only contain alphanumeric characters and -._:%".into())),
         },
+        Kind::Text if name == "unixsocketperm" => {
+            match std::str::from_utf8(word).map(|w| u32::from_str_radix(w, 8)) {
+                Ok(Ok(0..=0o777)) => Ok(word.to_vec()),
+                _ => Err(BadValue("argument couldn't be parsed as an octal number".into())),
+            }
+        }
+        Kind::Text if name == "proc-title-template" => match is_title(&String::from_utf8_lossy(word)) {
+            true => Ok(word.to_vec()),
+            false => Err(BadValue("template format is invalid or contains unknown variables".into())),
+        },
         Kind::Text if name == "maxmemory-clients" => match word.strip_suffix(b"%") {
             Some(percent) => match parse_i64(percent) {
                 Some(0..=100) => Ok(word.to_vec()),
@@ -162,6 +172,21 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
         },
         Kind::Text | Kind::List | Kind::Words(_) => Ok(word.to_vec()),
     }
+}
+
+/// Whether the braces of a title of the process hold names that there are; two are one that stands for itself.
+fn is_title(template: &str) -> bool {
+    const NAMES: [&str; 7] =
+        ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+    let mut rest = template;
+    while let Some((_, behind)) = rest.split_once('{') {
+        rest = match (behind.strip_prefix('{'), behind.split_once('}')) {
+            (Some(behind), _) => behind,
+            (_, Some((name, behind))) if NAMES.contains(&name) => behind,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// A number of bytes with an optional unit (util.c `memtoull`): k, m, g are powers of 1000, kb, mb, gb of
@@ -202,10 +227,13 @@ fn list(name: &str, old: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
         "client-output-buffer-limit" => return output_limits(old, &split),
         "latency-tracking-info-percentiles" => {
             let percents: Option<Vec<f64>> = split.iter().map(|w| parse_f64(w)).collect();
-            let Some(percents) = percents.filter(|p| p.iter().all(|p| (0.0..=100.0).contains(p))) else {
-                let why = "latency-tracking-info-percentiles should contain a numeric value between 0.0 and 100.0 inclusive";
-                return Err(BadValue(why.into()));
+            let Some(percents) = percents else {
+                return Err(BadValue("Invalid latency-tracking-info-percentiles parameters".into()));
             };
+            if !percents.iter().all(|p| (0.0..=100.0).contains(p)) {
+                let why = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+                return Err(BadValue(why.into()));
+            }
             return Ok(percents.iter().map(f64::to_string).collect::<Vec<_>>().join(" ").into_bytes());
         }
         "replicaof" if split.len() == 2 && parse_i64(split[1]).is_none_or(|p| !(0..=65535).contains(&p)) => {
@@ -282,6 +310,8 @@ mod tests {
             ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
             ("maxmemory", "1zz", "argument must be a memory value"),
             ("maxmemory", "99999999999gb", "argument must be a memory value"),
+            ("unixsocketperm", "888", "argument couldn't be parsed as an octal number"),
+            ("proc-title-template", "{x}", "template format is invalid or contains unknown variables"),
             ("appendfsync", "x", "argument(s) must be one of the following: everysec, always, no"),
             ("save", "1 x", "Invalid save parameters"),
         ] {
