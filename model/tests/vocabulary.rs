@@ -55,7 +55,7 @@ fn the_checksum_is_the_remainder_of_a_division() {
         crc16(&bytes) == remainder(&bytes)
     }
     QuickCheck::new().tests(2_000).quickcheck(agrees as fn(Vec<u8>) -> bool);
-    let long: Vec<u8> = (0..100_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let long: Vec<u8> = (0..100_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     assert!(agrees(long));
 }
 

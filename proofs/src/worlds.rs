@@ -1,6 +1,6 @@
 //! The built-in worlds as tables, with the counts of the ledger.
 
-use slotproof_model::check::scenario::{Expect, Family, Scenario};
+use slotproof_model::check::scenario::{Expect, Family, Faults, Scenario};
 
 use crate::pages::{grouped, table};
 use crate::{Row, built_in};
@@ -100,26 +100,39 @@ fn line(world: &World) -> [String; 9] {
     ]
 }
 
-/// Who does what, and what may go wrong, beside messages.
+/// Who does what, and what may go wrong, beside messages. A new budget has to be told here too.
 fn moves(s: &Scenario) -> String {
-    let f = &s.faults;
-    let of_operators = s.operators.iter().map(|o| usize::from(o.deaths)).sum::<usize>();
+    let Faults {
+        crashes,
+        power_failures,
+        deaths,
+        pauses,
+        cuts_out,
+        cuts_in,
+        resets,
+        early_pfail,
+        lost_replies,
+        handshake_timeouts,
+        nodes: _,
+    } = &s.faults;
+    let of_operators: usize = s.operators.iter().map(|o| usize::from(o.deaths)).sum();
+    let budget = |n: &u8| usize::from(*n);
     let counts = [
         (s.operators.len(), "operator", "operators"),
         (s.operators.iter().map(|o| o.script.len()).sum(), "line of a script", "lines of scripts"),
         (of_operators, "death of an operator", "deaths of an operator"),
         (s.clients, "client", "clients"),
         (s.keys.len(), "key", "keys"),
-        (f.crashes.into(), "crash", "crashes"),
-        (f.power_failures.into(), "power failure", "power failures"),
-        (f.deaths.into(), "death", "deaths"),
-        (f.pauses.into(), "pause", "pauses"),
-        (f.cuts_out.into(), "cut out", "cuts out"),
-        (f.cuts_in.into(), "cut in", "cuts in"),
-        (f.resets.into(), "connection lost", "connections lost"),
-        (f.early_pfail.into(), "early PFAIL", "early PFAILs"),
-        (f.lost_replies.into(), "MIGRATE reply lost", "MIGRATE replies lost"),
-        (f.handshake_timeouts.into(), "handshake timed out", "handshakes timed out"),
+        (budget(crashes), "crash", "crashes"),
+        (budget(power_failures), "power failure", "power failures"),
+        (budget(deaths), "death", "deaths"),
+        (budget(pauses), "pause", "pauses"),
+        (budget(cuts_out), "cut out", "cuts out"),
+        (budget(cuts_in), "cut in", "cuts in"),
+        (budget(resets), "connection lost", "connections lost"),
+        (budget(early_pfail), "early PFAIL", "early PFAILs"),
+        (budget(lost_replies), "MIGRATE reply lost", "MIGRATE replies lost"),
+        (budget(handshake_timeouts), "handshake timed out", "handshakes timed out"),
     ];
     let told = counts.iter().filter(|(n, ..)| *n > 0).map(|(n, one, many)| match n {
         1 => format!("1 {one}"),
