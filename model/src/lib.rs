@@ -36,12 +36,12 @@
 //! node.step(&config, Input::Start, &NoKeys, &mut effects);
 //! assert!(effects.0.iter().any(|e| matches!(e, Effect::Arm { timer: Timer::StartupDelay, .. })));
 //!
-//! // An operator's command. What it changes is durable before it is answered.
+//! // An operator's command. What it changes is in nodes.conf before it is answered.
 //! let args: Vec<&[u8]> = vec![b"ADDSLOTSRANGE", b"0", b"16383"];
 //! let command = Command::parse(&args, &config.rules).expect("well formed");
 //! let mut effects = Effects::new();
 //! node.step(&config, Input::Command { command, dice: Dice::Least }, &NoKeys, &mut effects);
-//! assert_eq!(effects.0.first(), Some(&Effect::Persist { fsync: true }));
+//! assert_eq!(effects.0.first(), Some(&Effect::Persist { fsync: false }));
 //! assert_eq!(effects.reply(), Some(&Reply::Ok));
 //! let file = nodes_conf::render(&node.saved(), &NoStamps);
 //! assert!(file.contains("myself,master - 0 0 0 connected 0-16383"));

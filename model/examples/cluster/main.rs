@@ -40,7 +40,10 @@ fn story() -> Vec<String> {
     net.wait("all slots are served, and all agree", |nodes| {
         nodes.iter().all(|n| n.core.state_ok()) && agree(nodes)
     });
-    assert!(net.nodes.iter().all(|n| n.disk.durable.contains("connected 0-5460\n")), "a claim is durable");
+    assert!(
+        net.nodes.iter().all(|n| n.disk.written.contains("connected 0-5460\n")),
+        "a claim is in every nodes.conf"
+    );
 
     // `foo` is in slot 12182, which is C's.
     let slot = key_slot(b"foo");
