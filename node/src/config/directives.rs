@@ -196,7 +196,7 @@ pub static DIRECTIVES: &[Directive] = &[
     d("save", "", List, "3600 1 300 100 60 10000", CHANGES, IDLE),
     d("server_cpulist", "", Text, "", FIXED, IDLE),
     d("set-max-intset-entries", "", Int(0, i64::MAX), "512", CHANGES, USED),
-    d("set-proc-title", "", YesNo, "yes", CHANGES, IDLE),
+    d("set-proc-title", "", YesNo, "yes", FIXED, IDLE),
     d("shutdown-on-sigint", "", Words(&["default", "save", "nosave", "now", "force"]), "default", CHANGES, IDLE),
     d("shutdown-on-sigterm", "", Words(&["default", "save", "nosave", "now", "force"]), "default", CHANGES, IDLE),
     d("shutdown-timeout", "", Int(0, i32::MAX as i64), "10", CHANGES, IDLE),
