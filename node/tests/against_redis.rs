@@ -86,6 +86,10 @@ const STRINGS: &str = "
     GETEX x EX 100
     GETEX x EX a
     GETEX x FOO
+    LPUSH list a
+    GETEX list EX 0
+    GETEX missing EX 0
+    GETEX missing EX x
     GETDEL x
     GETSET y 3
     SET s1 ohmytext
@@ -122,6 +126,9 @@ const KEYS: &str = "
     COPY c c DB 3
     COPY c x DB 99
     COPY c x DB y
+    COPY c x DB 99999999999
+    MOVE c 99999999999
+    SELECT 99999999999
     COPY c x FOO
     MOVE c 3
     MOVE c 0
@@ -165,6 +172,12 @@ const KEYS: &str = "
     SCAN 0 COUNT x
     SCAN 0 FOO
     SCAN abc
+    SCAN -1 MATCH nothing
+    SCAN +1 MATCH nothing
+    SCAN -
+    SCAN 18446744073709551616
+    HSCAN d -1
+    ZCOUNT missing 1e400 (1e400
     RANDOMKEY x
     WAIT 0 0
     WAIT x 0
@@ -205,8 +218,6 @@ const SERVER: &str = "
     CLIENT FOO
     CLIENT GETNAME
     CLIENT SETNAME a\u{1}
-    CLIENT SETINFO lib-name x
-    CLIENT NO-TOUCH on
     CLIENT NO-EVICT foo
     CLIENT REPLY foo
     CLIENT KILL 1.2.3.4:5

@@ -170,7 +170,14 @@ fn what_clients_send_at_connect() {
     check(
         &mut c,
         &[
-            ("CLIENT SETINFO lib-name x", "-ERR unknown subcommand 'SETINFO'. Try CLIENT HELP."),
+            ("CLIENT SETINFO lib-name x", "+OK"),
+            (
+                "CLIENT SETINFO lib-ver 1\n2",
+                "-ERR lib-ver cannot contain spaces, newlines or special characters.",
+            ),
+            ("CLIENT SETINFO foo x", "-ERR Unrecognized option 'foo'"),
+            ("CLIENT NO-TOUCH on", "+OK"),
+            ("CLIENT NO-TOUCH foo", "-ERR syntax error"),
             ("CLIENT SETNAME abc", "+OK"),
             ("CLIENT NO-EVICT on", "+OK"),
             ("COMMAND GETKEYS MSET a 1 b 2", "[\"a\", \"b\"]"),

@@ -288,3 +288,25 @@ fn lengths_of_any_size_are_refused_and_others_served() {
         assert!(other.run(line).starts_with("-ERR"), "{line}");
     }
 }
+
+#[test]
+fn commands_of_a_client_that_does_not_touch_are_no_use_of_keys() {
+    let server = TestServer::start(&[]);
+    let mut c = server.client();
+    c.run("SET k v");
+    c.send(&[b"DUMP", b"k"]);
+    let payload = c.bulk().expect("a payload");
+    let restored = c.run_args(&[b"RESTORE", b"k", b"0", &payload, b"REPLACE", b"IDLETIME", b"500"]);
+    assert_eq!(restored, "+OK");
+    let idle = |c: &mut TestClient| -> i64 { c.run("OBJECT IDLETIME k")[1..].parse().expect("seconds") };
+    check(&mut c, &[("CLIENT NO-TOUCH on", "+OK"), ("GET k", "\"v\"")]);
+    assert!(idle(&mut c) >= 500);
+    check(&mut c, &[("MULTI", "+OK"), ("GET k", "+QUEUED"), ("EXEC", "[\"v\"]")]);
+    assert!(idle(&mut c) >= 500);
+    assert!(c.run("CLIENT INFO").contains(" flags=T "));
+    check(&mut c, &[("MULTI", "+OK"), ("GET k", "+QUEUED"), ("TOUCH k", "+QUEUED"), ("EXEC", "[\"v\", :1]")]);
+    assert!(idle(&mut c) < 500, "but TOUCH does what it is for");
+    c.run_args(&[b"RESTORE", b"k", b"0", &payload, b"REPLACE", b"IDLETIME", b"500"]);
+    check(&mut c, &[("CLIENT NO-TOUCH off", "+OK"), ("GET k", "\"v\"")]);
+    assert!(idle(&mut c) < 500);
+}

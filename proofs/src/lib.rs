@@ -1,13 +1,19 @@
-//! Shared by the claims in `proofs/tests`: running a scenario to its end by both explorers, and what must hold of any bytes that a
-//! node is sent.
+//! Shared by the claims in `proofs/tests`: running a scenario to its end by both explorers, the tables that pages show of the code, and what must hold of any
+//! bytes that a node is sent.
 
 pub mod bad_input;
+pub mod pages;
+pub mod worlds;
 
 use std::sync::Arc;
 
 use slotproof_model::check::explore::{Explorable, Explorer, Outcome, Report, spawn_bfs_counts};
 use slotproof_model::check::scenario::Scenario;
 use slotproof_model::check::world::World;
+
+/// A row of the ledger: name, d, unique states, depth, and the properties that are violated (known hazards of the rules) with the
+/// steps of their shortest counterexamples.
+pub type Row = (&'static str, u8, usize, usize, &'static str);
 
 /// A built-in scenario, explored to the end.
 pub struct Explored {

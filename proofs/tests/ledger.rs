@@ -4,11 +4,7 @@
 
 use slotproof_model::check::explore::Explorable;
 use slotproof_model::check::scenario::{BUILT_IN, Expect};
-use slotproof_proofs::{Explored, built_in, explore};
-
-/// Name, d, unique states, depth, and the properties that are violated (known hazards of the rules) with the steps of their shortest
-/// counterexamples.
-type Row = (&'static str, u8, usize, usize, &'static str);
+use slotproof_proofs::{Explored, Row, built_in, explore, pages, worlds};
 
 /// Each row is a test of its own, so that they run side by side.
 macro_rules! ledger {
@@ -175,6 +171,12 @@ fn every_built_in_scenario_is_in_the_ledger() {
         assert_eq!(rows.next(), Some(scenario.d), "{name}: the bound that ships is in the ledger");
         assert_eq!(rows.collect::<Vec<u8>>(), scenario.further_d, "{name}: further bounds");
     }
+}
+
+#[test]
+fn tables_of_worlds_are_current() {
+    pages::compare("README.md", &[("worlds", worlds::by_family(LEDGER, &FURTHER))]);
+    pages::compare("docs/worlds.md", &[("worlds", worlds::in_full(LEDGER, &FURTHER))]);
 }
 
 #[test]

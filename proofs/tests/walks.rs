@@ -73,7 +73,7 @@ link_capacity = 30
 
 /// Asked of every step, of every state, and where nothing is left to happen.
 const OF_STEPS: [&str; 4] = ["S4", "S5", "S9", "S10"];
-const OF_STATES: [&str; 1] = ["S14"];
+const OF_STATES: [&str; 2] = ["S13", "S14"];
 const IN_THE_END: [&str; 9] = ["S1", "S6", "S7", "S8", "L1", "L2", "L3", "L6", "L7"];
 /// Asked there too where no operator dies.
 const OF_OPERATORS: [&str; 1] = ["L5"];

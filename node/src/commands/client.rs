@@ -66,6 +66,14 @@ static CLIENT_SUBS: &[Spec] =
             "3.2.0",
             "Turns replies on or off, or skips one.",
         ),
+        Spec::new("no-touch", 3, "noscript loading stale", "slow connection", no_touch).about(
+            "connection",
+            "7.2.0",
+            "Keeps the commands of this client from counting as use of keys.",
+        ),
+        Spec::new("setinfo", 4, "noscript loading stale", "slow connection", setinfo)
+            .tips("request_policy:all_nodes response_policy:all_succeeded")
+            .about("connection", "7.2.0", "Notes the name or the version of this client's library."),
         Spec::new("setname", 3, "noscript loading stale", "slow connection", setname).about(
             "connection",
             "2.6.9",
@@ -102,6 +110,24 @@ fn setname(_: &mut Server, client: &mut Client, args: Args<'_>) {
     client.reply.ok();
 }
 
+fn setinfo(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    let attribute = match () {
+        () if args.is(2, "lib-name") => 0,
+        () if args.is(2, "lib-ver") => 1,
+        () => {
+            return client
+                .reply
+                .error(format!("Unrecognized option '{}'", String::from_utf8_lossy(&args[2])));
+        }
+    };
+    if !valid_name(&args[3]) {
+        let name = ["lib-name", "lib-ver"][attribute];
+        return client.reply.error(format!("{name} cannot contain spaces, newlines or special characters."));
+    }
+    client.library[attribute] = args[3].to_vec();
+    client.reply.ok();
+}
+
 fn info(server: &mut Server, client: &mut Client, _: Args<'_>) {
     let line = client.describe(server.now_ms) + "\n";
     client.reply.verbatim(line);
@@ -111,6 +137,15 @@ fn no_evict(_: &mut Server, client: &mut Client, args: Args<'_>) {
     match () {
         () if args.is(2, "on") => client.no_evict = true,
         () if args.is(2, "off") => client.no_evict = false,
+        () => return client.reply.error(text::SYNTAX),
+    }
+    client.reply.ok();
+}
+
+fn no_touch(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    match () {
+        () if args.is(2, "on") => client.no_touch = true,
+        () if args.is(2, "off") => client.no_touch = false,
         () => return client.reply.error(text::SYNTAX),
     }
     client.reply.ok();

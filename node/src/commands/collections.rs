@@ -261,10 +261,18 @@ pub(super) struct ScanOptions<'a> {
     pub(super) kind: Option<&'a [u8]>,
 }
 
-/// A cursor is an unsigned number; a sign or blanks make it invalid.
+/// A cursor is an unsigned number as C reads it: `-` counts from the end of all numbers, no text is zero, blanks make it invalid.
 pub(super) fn scan_cursor(args: Args<'_>, at: usize) -> Result<u64, Refusal> {
-    let cursor = args.get(at).and_then(|s| std::str::from_utf8(s).ok()).filter(|s| !s.starts_with('+'));
-    cursor.and_then(|s| s.parse().ok()).ok_or_else(|| "invalid cursor".into())
+    let text = args.get(at).unwrap_or_default();
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    let number =
+        std::str::from_utf8(digits).ok().filter(|s| !s.starts_with('+')).and_then(|s| s.parse::<u64>().ok());
+    let cursor = match number {
+        Some(number) if text.starts_with(b"-") => Some(number.wrapping_neg()),
+        None if text.is_empty() => Some(0),
+        number => number,
+    };
+    cursor.ok_or_else(|| "invalid cursor".into())
 }
 
 impl<'a> ScanOptions<'a> {

@@ -160,8 +160,9 @@ fn quit(_: &mut Server, client: &mut Client, _: Args<'_>) {
 }
 
 fn select(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    match parse_i64(&args[1]).and_then(|n| i32::try_from(n).ok()) {
+    match parse_i64(&args[1]) {
         None => client.reply.error(text::NOT_INT),
+        Some(n) if i32::try_from(n).is_err() => client.reply.error(text::NOT_I32),
         Some(n) if n != 0 && server.cluster_enabled() => {
             client.reply.error("SELECT is not allowed in cluster mode");
         }

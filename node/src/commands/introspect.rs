@@ -1,5 +1,6 @@
 //! COMMAND: what the tables say, as clients ask for it (server.c `commandCommand`).
 
+use super::arguments::{self, Docs};
 use super::{COMMANDS, Command, Flag, Spec, find, help, lookup, text};
 use crate::keyspace::glob_match;
 use crate::resp::{Args, Reply};
@@ -44,7 +45,7 @@ static COMMAND_SUBS: &[Spec] = &[
 ];
 
 /// All commands by name.
-fn sorted() -> Vec<&'static Command> {
+pub(super) fn sorted() -> Vec<&'static Command> {
     let mut all: Vec<_> = COMMANDS.values().collect();
     all.sort_unstable_by_key(|c| c.full_name);
     all
@@ -225,14 +226,19 @@ fn docs(_: &mut Server, client: &mut Client, args: Args<'_>) {
 
 fn document(reply: &mut Reply, command: &'static Command) {
     let subs = subs_of(command);
+    let docs = arguments::docs(command.full_name);
     reply.bulk(command.full_name);
-    reply.map(3 + usize::from(!subs.is_empty()));
+    reply.map(3 + docs.map_or(0, Docs::fields) + usize::from(!subs.is_empty()));
     reply.bulk("summary");
     reply.bulk(command.spec.summary);
     reply.bulk("since");
     reply.bulk(command.spec.since);
     reply.bulk("group");
     reply.bulk(command.spec.group);
+    if let Some(docs) = docs {
+        docs.reply_flags(reply);
+        docs.reply_arguments(reply);
+    }
     if !subs.is_empty() {
         reply.bulk("subcommands");
         reply.map(subs.len());

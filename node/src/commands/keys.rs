@@ -256,13 +256,13 @@ fn rename_key(server: &mut Server, client: &mut Client, args: Args<'_>, replace:
 
 /// A database that a client names; the error is written if there is no such.
 fn database(server: &Server, client: &mut Client, word: &[u8]) -> Option<usize> {
-    let Some(n) = parse_i64(word).and_then(|n| i32::try_from(n).ok()) else {
-        client.reply.error(text::NOT_INT);
-        return None;
+    let (error, found) = match parse_i64(word) {
+        None => (text::NOT_INT, None),
+        Some(n) if i32::try_from(n).is_err() => (text::NOT_I32, None),
+        Some(n) => ("DB index is out of range", usize::try_from(n).ok().filter(|&n| n < server.dbs.len())),
     };
-    let found = usize::try_from(n).ok().filter(|&n| n < server.dbs.len());
     if found.is_none() {
-        client.reply.error("DB index is out of range");
+        client.reply.error(error);
     }
     found
 }
@@ -308,10 +308,7 @@ fn move_key(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if server.cluster_enabled() {
         return client.reply.error("MOVE is not allowed in cluster mode");
     }
-    let Some(n) = parse_i64(&args[2]) else { return client.reply.error(text::NOT_INT) };
-    let Some(target) = usize::try_from(n).ok().filter(|&n| n < server.dbs.len()) else {
-        return client.reply.error("DB index is out of range");
-    };
+    let Some(target) = database(server, client, &args[2]) else { return };
     if target == client.db {
         return client.reply.error("source and destination objects are the same");
     }

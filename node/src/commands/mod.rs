@@ -3,6 +3,7 @@
 //! There is one file for each family; its table gives names, arities, flags and keys, and everything that
 //! COMMAND answers comes from there. The values are those of Redis 7.0.
 
+mod arguments;
 mod bitfield;
 mod bits;
 mod client;
@@ -93,6 +94,11 @@ static COMMANDS: LazyLock<HashMap<&'static [u8], Command, RandomState>> = LazyLo
     .collect()
 });
 
+/// Every command by name, without the subcommands, which each holds.
+pub fn all() -> Vec<&'static Command> {
+    introspect::sorted()
+}
+
 /// No command has a longer name.
 const MAX_NAME: usize = 32;
 
@@ -173,7 +179,14 @@ pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static C
     let begun = Instant::now();
     server.stats.commands += 1;
     client.last_command = command.full_name;
-    (command.spec.run)(server, client, args);
+    if client.no_touch {
+        // Within EXEC it is said for each command anew.
+        server.dbs[client.db].unnoted = command.full_name != "touch";
+        (command.spec.run)(server, client, args);
+        server.dbs.iter_mut().for_each(|db| db.unnoted = false);
+    } else {
+        (command.spec.run)(server, client, args);
+    }
     server.publish_events();
     if server.monitors > 0 && !command.has(Flag::Admin) {
         monitor::feed(server, client, command, args);
@@ -346,6 +359,7 @@ pub(crate) fn wrong_arity(command: &Command) -> String {
 pub(crate) mod text {
     pub(crate) const SYNTAX: &str = "syntax error";
     pub(crate) const NOT_INT: &str = "value is not an integer or out of range";
+    pub(crate) const NOT_I32: &str = "value is out of range, value must between -2147483648 and 2147483647";
     pub(crate) const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
     pub(crate) const NO_CLUSTER: &str = "This instance has cluster support disabled";
 }

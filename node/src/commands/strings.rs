@@ -265,17 +265,20 @@ fn getdel(server: &mut Server, client: &mut Client, args: Args<'_>) {
 
 fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
-    let expiry = match args.len() {
+    let asked = match args.len() {
         2 => None,
-        3 if args.is(2, "persist") => Some(Expiry::Never),
-        4 => match Asked::option(args, 2) {
-            Some((unit, relative, time)) => match Asked::parse(unit, relative, time, now, "getex") {
-                Ok(when) => Some(Expiry::At(when)),
-                Err(e) => return client.reply.error(e),
-            },
-            None => return client.reply.error(text::SYNTAX),
-        },
+        3 if args.is(2, "persist") => None,
+        4 if Asked::option(args, 2).is_some() => Asked::option(args, 2),
         _ => return client.reply.error(text::SYNTAX),
+    };
+    // A time is looked at only where there is a string for it.
+    let there = matches!(as_string(server.db(client).get(&args[1], now)), Ok(Some(_)));
+    let expiry = match asked.filter(|_| there) {
+        Some((unit, relative, time)) => match Asked::parse(unit, relative, time, now, "getex") {
+            Ok(when) => Some(Expiry::At(when)),
+            Err(e) => return client.reply.error(e),
+        },
+        None => (args.len() == 3).then_some(Expiry::Never),
     };
     if !reply_get(server, client, &args[1]) {
         return;

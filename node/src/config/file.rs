@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Config, find};
@@ -76,10 +77,8 @@ struct Loader {
 
 impl Loader {
     fn file(&mut self, path: &Path, depth: usize) -> Result<(), StartError> {
-        let name = path.display().to_string();
-        let text = std::fs::read(path)
-            .map_err(|e| StartError(format!("Fatal error, can't open config file '{name}': {e}")))?;
-        self.text(&text, &name, depth)
+        let text = read(path).map_err(StartError)?;
+        self.text(&text, &path.display().to_string(), depth)
     }
 
     fn text(&mut self, text: &[u8], source: &str, depth: usize) -> Result<(), StartError> {
@@ -105,7 +104,8 @@ impl Loader {
                     return Err(wrong("Files include each other too deeply"));
                 }
                 for path in included(&String::from_utf8_lossy(path)).map_err(|e| wrong(&e))? {
-                    self.file(&path, depth + 1)?;
+                    let text = read(&path).map_err(|e| wrong(&e))?;
+                    self.text(&text, &path.display().to_string(), depth + 1)?;
                 }
                 continue;
             }
@@ -136,7 +136,7 @@ impl Loader {
     fn directive(&mut self, words: &[&[u8]]) -> Result<(), String> {
         let [name, values @ ..] = words else { return Ok(()) };
         if name.eq_ignore_ascii_case(b"rename-command") {
-            let [old, new] = values else { return Err("wrong number of arguments".into()) };
+            let [old, new] = values else { return Err("Bad directive or wrong number of arguments".into()) };
             self.config.renames.push((old.to_vec(), new.to_vec()));
             return Ok(());
         }
@@ -157,6 +157,7 @@ impl Loader {
             self.config.set(directive, &all).map_err(|e| e.to_string())?;
         } else {
             self.config.set(directive, values).map_err(|e| e.to_string())?;
+            there(directive.name, self.config.bytes(directive.name))?;
         }
         if !directive.used {
             let warning = format!("'{}' is accepted, and has no effect in this version", directive.name);
@@ -165,6 +166,26 @@ impl Loader {
             }
         }
         Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|e| format!("Fatal error, can't open config file '{}': {e}", path.display()))
+}
+
+/// A directory that is not there, and a log file whose directory is not there, are mistakes of the line that names them.
+fn there(name: &str, value: &[u8]) -> Result<(), String> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(value));
+    let directory = match name {
+        "dir" if !value.is_empty() => path,
+        // What a relative path begins at is settled later.
+        "logfile" if path.is_absolute() => path.parent().unwrap_or(path),
+        _ => return Ok(()),
+    };
+    match std::fs::metadata(directory) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(format!("'{}': not a directory", directory.display())),
+        Err(e) => Err(format!("'{}': {e}", directory.display())),
     }
 }
 
@@ -253,6 +274,11 @@ mod tests {
         assert!(load(&["-"], "port").expect_err("none").contains("wrong number of arguments"));
         assert!(load(&["-"], "port 1 2").expect_err("two").contains("wrong number of arguments"));
         assert!(load(&["/nonexistent/file"], "").expect_err("file").contains("/nonexistent/file"));
+        for missing in ["include /nonexistent/file", "dir /nonexistent/file", "logfile /nonexistent/file/log"]
+        {
+            let error = load(&["-"], &format!("port 1\n{missing}\n")).expect_err(missing);
+            assert!(error.contains("at line 2") && error.contains("'/nonexistent/file'"), "{error}");
+        }
         assert!(load(&["--foo", "1"], "").expect_err("option").contains("'foo \"1\"'"));
     }
 

@@ -158,6 +158,19 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
             _ if word.iter().all(|b| b.is_ascii_alphanumeric() || b"-._:%".contains(b)) => Ok(word.to_vec()),
             _ => Err(BadValue("Addresses may only contain alphanumeric characters and -._:%".into())),
         },
+        Kind::Text if name == "unixsocketperm" => {
+            match std::str::from_utf8(word).map(|w| u32::from_str_radix(w, 8)) {
+                Ok(Ok(0..=0o777)) => Ok(word.to_vec()),
+                _ => Err(BadValue("argument couldn't be parsed as an octal number".into())),
+            }
+        }
+        Kind::Text if name == "notify-keyspace-events" => {
+            events(word).ok_or(BadValue("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()))
+        }
+        Kind::Text if name == "proc-title-template" => match is_title(&String::from_utf8_lossy(word)) {
+            true => Ok(word.to_vec()),
+            false => Err(BadValue("template format is invalid or contains unknown variables".into())),
+        },
         Kind::Text if name == "maxmemory-clients" => match word.strip_suffix(b"%") {
             Some(percent) => match parse_i64(percent) {
                 Some(0..=100) => Ok(word.to_vec()),
@@ -177,12 +190,47 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
     }
 }
 
+/// Classes of events, in the order and with the abbreviation in which they are shown (notify.c `keyspaceEventsFlagsToString`).
+fn events(word: &[u8]) -> Option<Vec<u8>> {
+    const ALL: &[u8] = b"g$lshzxetd";
+    if !word.iter().all(|c| ALL.contains(c) || b"AKEmn".contains(c)) {
+        return None;
+    }
+    let has = |c: &u8| word.contains(c) || word.contains(&b'A') && ALL.contains(c);
+    let mut shown: Vec<u8> = match ALL.iter().all(has) {
+        // In this form new keys have no letter.
+        true => b"A".to_vec(),
+        false => ALL.iter().chain(b"n").copied().filter(has).collect(),
+    };
+    shown.extend(b"KEm".iter().filter(|c| has(c)));
+    Some(shown)
+}
+
+/// Whether the braces of a title of the process hold names that there are; two are one that stands for itself.
+fn is_title(template: &str) -> bool {
+    if template.is_empty() {
+        return false;
+    }
+    const NAMES: [&str; 7] =
+        ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+    let mut rest = template;
+    while let Some((_, behind)) = rest.split_once('{') {
+        rest = match (behind.strip_prefix('{'), behind.split_once('}')) {
+            (Some(behind), _) => behind,
+            (_, Some((name, behind))) if NAMES.contains(&name) => behind,
+            _ => return false,
+        };
+    }
+    true
+}
+
 /// A number of bytes with an optional unit (util.c `memtoull`): k, m, g are powers of 1000, kb, mb, gb of
 /// 1024.
 pub fn memory(text: &[u8]) -> Option<i64> {
-    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
-    let number: i64 = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
-    let unit = match text[digits..].to_ascii_lowercase().as_slice() {
+    let (number, unit) = text.split_at(text.iter().take_while(|b| b.is_ascii_digit()).count());
+    // As C reads it, no digits are zero.
+    let number: i64 = if number.is_empty() { 0 } else { std::str::from_utf8(number).ok()?.parse().ok()? };
+    let unit = match unit.to_ascii_lowercase().as_slice() {
         b"" | b"b" => 1,
         b"k" => 1000,
         b"kb" => 1 << 10,
@@ -215,10 +263,13 @@ fn list(name: &str, old: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
         "client-output-buffer-limit" => return output_limits(old, &split),
         "latency-tracking-info-percentiles" => {
             let percents: Option<Vec<f64>> = split.iter().map(|w| parse_f64(w)).collect();
-            let Some(percents) = percents.filter(|p| p.iter().all(|p| (0.0..=100.0).contains(p))) else {
-                let why = "latency-tracking-info-percentiles should contain a numeric value between 0.0 and 100.0 inclusive";
-                return Err(BadValue(why.into()));
+            let Some(percents) = percents else {
+                return Err(BadValue("Invalid latency-tracking-info-percentiles parameters".into()));
             };
+            if !percents.iter().all(|p| (0.0..=100.0).contains(p)) {
+                let why = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+                return Err(BadValue(why.into()));
+            }
             return Ok(percents.iter().map(f64::to_string).collect::<Vec<_>>().join(" ").into_bytes());
         }
         "replicaof" if split.len() == 2 && parse_i64(split[1]).is_none_or(|p| !(0..=65535).contains(&p)) => {
@@ -295,10 +346,31 @@ mod tests {
             ("appendonly", "maybe", "argument must be 'yes' or 'no'"),
             ("maxmemory", "1zz", "argument must be a memory value"),
             ("maxmemory", "99999999999gb", "argument must be a memory value"),
+            ("notify-keyspace-events", "x1", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+            ("unixsocketperm", "888", "argument couldn't be parsed as an octal number"),
+            ("proc-title-template", "{x}", "template format is invalid or contains unknown variables"),
             ("appendfsync", "x", "argument(s) must be one of the following: everysec, always, no"),
             ("save", "1 x", "Invalid save parameters"),
         ] {
             assert_eq!(set(&mut c, name, &[word]).map_err(|e| e.to_string()), Err(text.into()));
+        }
+    }
+
+    #[test]
+    fn classes_of_events_are_shown_as_redis_shows_them() {
+        for (given, shown) in [
+            ("KEA", "AKE"),
+            ("nKg", "gnK"),
+            ("Exm", "xEm"),
+            ("g$lshzxetdn", "A"),
+            ("tdn", "tdn"),
+            ("AKEmn", "AKEm"),
+            ("KK", "K"),
+            ("", ""),
+        ] {
+            let mut c = Config::default();
+            assert_eq!(set(&mut c, "notify-keyspace-events", &[given]), Ok(()));
+            assert_eq!(c.text("notify-keyspace-events"), shown, "{given}");
         }
     }
 

@@ -73,6 +73,8 @@ pub struct Keyspace {
     cycle_slot: usize,
     /// How the use of keys is noted.
     usage: Usage,
+    /// The use of keys is not noted for now: a client said CLIENT NO-TOUCH.
+    pub unnoted: bool,
     /// Keys that clients watch.
     watched: Watched,
     /// How many changes there have been.
@@ -105,6 +107,7 @@ impl Keyspace {
             hasher: RandomState::new(),
             cycle_slot: 0,
             usage: Usage::default(),
+            unnoted: false,
             watched: Watched::default(),
             changes: 0,
             snapshots: Vec::new(),
@@ -212,8 +215,10 @@ impl Keyspace {
     /// The place of a key, noted as used. A key whose time has come is dropped.
     fn live(&mut self, key: &[u8], now: i64) -> Option<(Slot, u32)> {
         let (slot, at) = self.met(key, now)?;
-        let entry = self.slots[slot.index()].entry_mut(at)?;
-        entry.used = self.usage.used(entry.used, now);
+        if !self.unnoted {
+            let entry = self.slots[slot.index()].entry_mut(at)?;
+            entry.used = self.usage.used(entry.used, now);
+        }
         Some((slot, at))
     }
 

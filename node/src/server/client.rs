@@ -149,6 +149,10 @@ pub struct Client {
     pub reply_mode: ReplyMode,
     /// What CLIENT NO-EVICT has asked for.
     pub no_evict: bool,
+    /// What CLIENT NO-TOUCH has asked for: its commands, but TOUCH, are no use of keys.
+    pub no_touch: bool,
+    /// Name and version of its library, as CLIENT SETINFO told them.
+    pub library: [Vec<u8>; 2],
     /// Whether the connection stays.
     pub close: Close,
     /// When it connected, Unix time in milliseconds.
@@ -190,6 +194,8 @@ impl Client {
             readonly: false,
             reply_mode: ReplyMode::On,
             no_evict: false,
+            no_touch: false,
+            library: Default::default(),
             close: Close::Open,
             created_ms: now_ms,
             active_ms: now_ms,
@@ -256,6 +262,7 @@ impl Client {
         self.reply_mode = ReplyMode::On;
         self.no_evict = false;
         self.handshake = Handshake::default();
+        self.no_touch = false;
     }
 
     /// Its line in CLIENT LIST (networking.c `catClientInfoString`), without the line end.
@@ -269,6 +276,7 @@ impl Client {
             ('c', self.close == Close::AfterReply),
             ('r', self.readonly),
             ('e', self.no_evict),
+            ('T', self.no_touch),
         ];
         let mut flags: String = marks.iter().filter(|(_, on)| *on).map(|(mark, _)| mark).collect();
         if flags.is_empty() {
@@ -278,10 +286,22 @@ impl Client {
         let output = self.reply.pending().len();
         let first = output.min(16 * 1024);
         let (rest, listed) = (output - first, usize::from(output > first));
+        let [library, version] = &self.library;
+        // 7.0 has no such field.
+        let told = match (library.as_slice(), version.as_slice()) {
+            (b"", b"") => String::new(),
+            (name, version) => {
+                format!(
+                    " lib-name={} lib-ver={}",
+                    String::from_utf8_lossy(name),
+                    String::from_utf8_lossy(version)
+                )
+            }
+        };
         format!(
             "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
              qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={first} oll={listed} omem={rest} tot-mem={} events=r{} \
-             cmd={} user=default redir=-1 resp={}",
+             cmd={} user=default redir=-1 resp={}{told}",
             self.id,
             self.peer,
             self.local,

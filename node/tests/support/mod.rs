@@ -1,6 +1,7 @@
 //! Servers as children, and a client that speaks RESP over a plain socket.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -79,6 +80,15 @@ impl Drop for TestServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A reply by its structure: the entries of maps and sets have no order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    Text(String),
+    List(Vec<Self>),
+    Set(BTreeSet<Self>),
+    Map(BTreeMap<String, Self>),
 }
 
 /// A client of a server.
@@ -165,6 +175,32 @@ impl TestClient {
             }
             "_" => "(nil)".into(),
             _ => head,
+        }
+    }
+
+    /// A reply of RESP3 by its structure.
+    pub fn value(&mut self) -> Value {
+        let head = String::from_utf8_lossy(&self.line()).into_owned();
+        let (kind, rest) = head.split_at(1);
+        let count: usize = rest.parse().unwrap_or(0);
+        match kind {
+            "$" => {
+                let mut bytes = vec![0; count + 2];
+                self.reader.read_exact(&mut bytes).expect("a bulk string");
+                Value::Text(String::from_utf8_lossy(&bytes[..count]).into_owned())
+            }
+            "*" => Value::List((0..count).map(|_| self.value()).collect()),
+            "~" => Value::Set((0..count).map(|_| self.value()).collect()),
+            "%" => Value::Map((0..count).map(|_| (self.key(), self.value())).collect()),
+            "+" => Value::Text(rest.into()),
+            _ => Value::Text(head),
+        }
+    }
+
+    fn key(&mut self) -> String {
+        match self.value() {
+            Value::Text(text) => text,
+            other => panic!("the key of a map: {other:?}"),
         }
     }
 

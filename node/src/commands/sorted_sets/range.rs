@@ -7,7 +7,7 @@ use crate::commands::collections::{
 };
 use crate::commands::{Spec, text};
 use crate::keyspace::{EventKind, Zset};
-use crate::resp::{Args, parse_f64};
+use crate::resp::Args;
 use crate::server::{Client, Server};
 
 /// The commands of this family.
@@ -89,8 +89,10 @@ impl Edge {
             [b'(', number @ ..] => (number, true),
             _ => (arg, false),
         };
-        // Nothing is read as zero by Redis too.
-        let score = if number.is_empty() { Some(0.0) } else { parse_f64(number) };
+        // As C reads it: no text is zero, blanks may stand before a number, and one that is too large is infinite.
+        let text = std::str::from_utf8(number).unwrap_or("nan");
+        let score = if text.is_empty() { Some(0.0) } else { text.trim_ascii_start().parse::<f64>().ok() };
+        let score = score.filter(|score| !score.is_nan());
         score.map(|score| Self { score, excluded }).ok_or_else(|| "min or max is not a float".into())
     }
 }
