@@ -296,6 +296,11 @@ impl World {
         self.alike.as_ref().map_or(1, |alike| alike.behind(&self.contents, state))
     }
 
+    /// Whether the node at a position runs.
+    pub fn is_up(&self, state: &WorldState, node: usize) -> bool {
+        state.nodes[node].life == Life::Up
+    }
+
     fn expand(&self, s: &WorldState) -> Arc<Vec<(Step, Taken<WorldState>)>> {
         let known = LAST.with_borrow(|last| match last {
             Some((world, state, all)) if *world == self.identity && state == s => Some(Arc::clone(all)),
