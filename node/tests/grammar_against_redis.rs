@@ -12,7 +12,7 @@ use support::{TestClient, TestServer, Value};
 /// SORT, after which redis-server keeps a sorted set in its large form.
 const LEFT_OUT: &str = "time randomkey srandmember hrandfield zrandmember spop keys scan sscan hscan zscan dump sort sort_ro info debug \
     shutdown subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe migrate monitor reset quit wait auth hello role lolwut \
-    exec multi discard watch unwatch select asking readonly readwrite restore restore-asking flushall flushdb swapdb move client config \
+    sync psync replconf exec multi discard watch unwatch select asking readonly readwrite restore restore-asking flushall flushdb swapdb move client config \
     dbsize slowlog latency command cluster memory pubsub object|freq object|idletime object|refcount \
     object|help zlexcount zrangebylex zrevrangebylex zremrangebylex";
 

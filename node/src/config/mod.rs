@@ -164,9 +164,6 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
                 _ => Err(BadValue("argument couldn't be parsed as an octal number".into())),
             }
         }
-        Kind::Text if name == "notify-keyspace-events" => {
-            events(word).ok_or(BadValue("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into()))
-        }
         Kind::Text if name == "proc-title-template" => match is_title(&String::from_utf8_lossy(word)) {
             true => Ok(word.to_vec()),
             false => Err(BadValue("template format is invalid or contains unknown variables".into())),
@@ -188,22 +185,6 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
         },
         Kind::Text | Kind::List | Kind::Words(_) => Ok(word.to_vec()),
     }
-}
-
-/// Classes of events, in the order and with the abbreviation in which they are shown (notify.c `keyspaceEventsFlagsToString`).
-fn events(word: &[u8]) -> Option<Vec<u8>> {
-    const ALL: &[u8] = b"g$lshzxetd";
-    if !word.iter().all(|c| ALL.contains(c) || b"AKEmn".contains(c)) {
-        return None;
-    }
-    let has = |c: &u8| word.contains(c) || word.contains(&b'A') && ALL.contains(c);
-    let mut shown: Vec<u8> = match ALL.iter().all(has) {
-        // In this form new keys have no letter.
-        true => b"A".to_vec(),
-        false => ALL.iter().chain(b"n").copied().filter(has).collect(),
-    };
-    shown.extend(b"KEm".iter().filter(|c| has(c)));
-    Some(shown)
 }
 
 /// Whether the braces of a title of the process hold names that there are; two are one that stands for itself.
@@ -370,7 +351,7 @@ mod tests {
         ] {
             let mut c = Config::default();
             assert_eq!(set(&mut c, "notify-keyspace-events", &[given]), Ok(()));
-            assert_eq!(c.text("notify-keyspace-events"), shown, "{given}");
+            assert_eq!(c.shown("notify-keyspace-events"), shown.as_bytes(), "{given}");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::super::explore::StepKind;
 use super::contents::In;
-use super::links::{source, target};
-use super::state::{Life, Mood, Stage, WorldState};
+use super::links::{FORMER_LIFE, source, target};
+use super::state::{Life, Mood, Stage, What, WorldState};
 use super::{Move, Steps, World};
 use crate::check::scenario::{Account, FaultKind, link_bit};
 
@@ -101,6 +101,11 @@ impl World {
             cell.synced = if fears_power { cell.synced } else { cell.saved };
         }
         base.messages.retain(|m| target(m.link) != node);
+        for item in base.messages.iter_mut().filter(|m| source(m.link) == node) {
+            if let What::Ask(_, of) = &mut item.what {
+                *of = FORMER_LIFE;
+            }
+        }
         base.transfers.retain_mut(|t| {
             if usize::from(t.from) == node {
                 if let Some(who) = t.operator.take() {

@@ -63,9 +63,16 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         fails: scenario.options.fail_bits,
         pings: has(FaultKind::LostPing),
     };
+    let anybody = has(FaultKind::EarlyPfail) || has(FaultKind::LinkCut);
+    let fallible = accounts.iter().fold(0, |m, (a, _)| m | a.nodes);
+    for group in scenario.alike.iter().filter(|_| !scenario.options.fail_bits) {
+        let places = scenario.nodes_as_bits(group)?;
+        if (if anybody { places } else { places & fallible }).count_ones() > 1 {
+            let why = "of nodes that may be suspected no two are alike, unless with the option fail_bits";
+            return Err(ScenarioError(format!("`alike`: {why}")));
+        }
+    }
     if !scenario.options.idle_reports {
-        let anybody = has(FaultKind::EarlyPfail) || has(FaultKind::LinkCut);
-        let fallible = accounts.iter().fold(0, |m, (a, _)| m | a.nodes);
         contents.suspectable = suspectable(&scenario, anybody, fallible);
     }
     let mut budgets = [0; MAX_BUDGETS];

@@ -10,6 +10,9 @@ use super::{Doing, Move, Steps, World};
 use crate::check::scenario::{MAX_NODES, link_bit};
 use crate::message::Body;
 
+/// The placeholder of a MEET or PING whose sender has crashed since: its connection is gone, and an answer finds nobody.
+pub(super) const FORMER_LIFE: u8 = u8::MAX;
+
 /// The number of a link.
 pub(super) fn link(from: usize, to: usize, reply: bool) -> u8 {
     ((from * MAX_NODES + to) * 2 + usize::from(reply)) as u8
@@ -105,12 +108,17 @@ impl World {
         for node in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
             for &(peer, there) in &self.contents.facts(s.nodes[node].state).misled {
                 let to = usize::from(there);
-                if to >= self.shape.nodes || to == node || !s.runs(to) || !self.open_both(s, node, to) {
+                if to >= self.shape.nodes || !s.runs(to) || to != node && !self.open_both(s, node, to) {
                     continue;
                 }
                 let header = self.contents.facts(s.nodes[node].state).header;
                 let (state, mask) = (s.nodes[to].state, s.key_mask(to));
-                for (pick, expired, beat) in self.contents.all_beats(to, state, mask, header, false, node) {
+                let pings = if to == node {
+                    Vec::new()
+                } else {
+                    self.contents.all_beats(to, state, mask, header, false, node)
+                };
+                for (pick, expired, beat) in pings {
                     let what = Move::Heartbeat { from: node as u8, to: there, reply: false, pick, expired };
                     let outcome = self.contents.outcome(beat);
                     self.apply(s, s.clone(), to, outcome, (what, StepKind::Fair), steps);
@@ -300,6 +308,11 @@ impl World {
             let named = matches!(message, Sent::Shot { .. });
             let tenant = if named { self.contents.tenant(next.nodes[from].state, to) } else { None };
             let to = tenant.unwrap_or(to);
+            // Nobody listens to himself, or on a connection of a former life.
+            let unheard = matches!(message, Sent::Answer { placeholder: FORMER_LIFE, .. });
+            if to == from || unheard {
+                continue;
+            }
             // Nobody is there: there is no connection, and the message is not sent.
             if to >= self.shape.nodes || !matches!(next.nodes[to].life, Life::Up | Life::Paused) {
                 continue;

@@ -4,7 +4,8 @@
 //! This is exact if a step of the renamed world is the renamed step. A node's step treats all peers alike but for three comparisons: of names (which
 //! of two nodes with one epoch moves on), of epochs of two claims to one slot, and of epochs with currentEpoch. Alike nodes own different slots at
 //! epochs of their own, and nobody else claims one: in a world where no epoch is raised and no slot moves, the first two are never made between
-//! them, and the third comes out the same. [`Alike::new`] asks that nobody gives commands, and that each initial world stays the same when alike nodes change places; a
+//! them, and the third comes out the same. What one step sends about two nodes comes in the order of their names: so of nodes that may be suspected not
+//! two are alike, unless FAILs are bits (`fail_bits`), which have no order. [`Alike::new`] asks that nobody gives commands, and that each initial world stays the same when alike nodes change places; a
 //! test counts the worlds behind those that are explored, and finds as many as there are without (`proofs/tests/abstraction.rs`).
 
 use std::cmp::Ordering;
