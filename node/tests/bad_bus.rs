@@ -5,40 +5,20 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slotproof_model::wire::{decode, encode, frame_length};
 use slotproof_model::{
     Address, Body, Epoch, Flags, GossipEntry, Header, Heartbeat, Message, NodeId, SLOTS, Slot, SlotSet,
 };
-use support::{TestClient, TestServer};
-
-fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !happened() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn field(client: &mut TestClient, name: &str) -> String {
-    let info = client.run("cluster info");
-    let at = info.split_once(&format!("{name}:")).map_or("", |(_, rest)| rest);
-    at.split('\\').next().unwrap_or_default().to_owned()
-}
-
-fn used_memory(client: &mut TestClient) -> usize {
-    let text = client.run("INFO memory");
-    let at = text.split_once("used_memory:").expect("it is in INFO").1;
-    at.split('\\').next().and_then(|n| n.parse().ok()).expect("a number")
-}
+use support::{TestClient, TestServer, field, info, wait_for};
 
 /// A node with all slots, and a client of it.
 fn node(timeout: &str) -> (TestServer, u16, TestClient) {
     let (node, bus) = TestServer::start_node(&["--cluster-node-timeout", timeout]);
     let mut client = node.client();
     assert_eq!(client.run("cluster addslotsrange 0 16383"), "+OK");
-    wait_for("the start is over", || field(&mut client, "cluster_state") == "ok");
+    wait_for("the start is over", || field(&mut client, "cluster info", "cluster_state") == "ok");
     assert_eq!(client.run("set k v"), "+OK");
     (node, bus, client)
 }
@@ -46,8 +26,8 @@ fn node(timeout: &str) -> (TestServer, u16, TestClient) {
 /// It is as it was, and serves.
 fn is_well(client: &mut TestClient, known: &str) {
     assert_eq!(client.run("get k"), "\"v\"");
-    assert_eq!(field(client, "cluster_known_nodes"), known);
-    assert_eq!(field(client, "cluster_slots_assigned"), "16384");
+    assert_eq!(field(client, "cluster info", "cluster_known_nodes"), known);
+    assert_eq!(field(client, "cluster info", "cluster_slots_assigned"), "16384");
     assert!(client.run("cluster nodes").contains("myself,master - 0 0 "), "{}", client.run("cluster nodes"));
 }
 
@@ -168,14 +148,14 @@ fn lengths_of_frames_that_lie() {
         node.wait_for("Bad message on the cluster bus");
     }
     // More than was sent: it waits for the rest, in the memory of what has come.
-    let before = used_memory(&mut client);
+    let before = info(&mut client, "used_memory");
     let mut waiting: Vec<TcpStream> = (0..20).map(|_| connect(bus)).collect();
     for stream in &mut waiting {
         stream.write_all(&claims(64 << 20)).expect("sent");
         is_well(&mut client, "1");
     }
     wait_for("they are there", || client.run("info clients").contains("cluster_connections:20"));
-    let each = used_memory(&mut client).saturating_sub(before) / waiting.len();
+    let each = info(&mut client, "used_memory").saturating_sub(before) / waiting.len();
     assert!(each < 64 << 10, "{each} bytes for each");
     // A part of it may be a message of its own; nobody takes it for one.
     waiting[0].write_all(&ping).expect("sent");
@@ -307,12 +287,12 @@ fn lengths_and_counts_within_a_message_that_lie() {
         cut(&update, 2256 + 8 + 40),
         cut(&publish, 2256 + 7),
     ];
-    let before = used_memory(&mut client);
+    let before = info(&mut client, "used_memory");
     for frame in &lies {
         assert!(peer.says_and_is_heard(&mut mine, frame), "the connection stays");
         node.wait_for("Bad packet on the cluster bus, dropped");
     }
-    let after = used_memory(&mut client);
+    let after = info(&mut client, "used_memory");
     assert!(after < before + (1 << 20), "{before} bytes became {after}");
     is_well(&mut client, "2");
 }
@@ -342,14 +322,14 @@ fn strangers_are_answered_and_not_learned() {
         assert!(stranger.says_and_is_heard(&mut stream, &encode(&message)));
     }
     is_well(&mut client, "1");
-    assert_eq!(field(&mut client, "cluster_current_epoch"), "0");
+    assert_eq!(field(&mut client, "cluster info", "cluster_current_epoch"), "0");
     // Many who want to be met are met, found not to be there, and forgotten.
     let meets: Vec<u8> = (0..300).flat_map(|n| encode(&Peer::nobody(n))).collect();
     let mut stream = connect(bus);
     stream.write_all(&meets).expect("sent");
     assert!((0..300).all(|_| receive(&mut stream).is_some()), "each is answered");
     assert_eq!(client.run("get k"), "\"v\"");
-    wait_for("they are forgotten", || field(&mut client, "cluster_known_nodes") == "1");
+    wait_for("they are forgotten", || field(&mut client, "cluster info", "cluster_known_nodes") == "1");
     is_well(&mut client, "1");
 }
 
@@ -366,7 +346,7 @@ impl Peer {
 #[test]
 fn a_stranger_that_does_not_read_its_answers_is_closed() {
     let (_node, bus, mut client) = node("15000");
-    let before = used_memory(&mut client);
+    let before = info(&mut client, "used_memory");
     let pings = encode(&Peer::new(5).beat(Heartbeat::Ping)).repeat(1_000);
     let mut deaf: Vec<TcpStream> = (0..4).map(|_| connect(bus)).collect();
     for stream in &mut deaf {
@@ -376,7 +356,7 @@ fn a_stranger_that_does_not_read_its_answers_is_closed() {
         assert!(ended, "it is closed");
         is_well(&mut client, "1");
     }
-    let after = used_memory(&mut client);
+    let after = info(&mut client, "used_memory");
     assert!(after < before + (2 << 20), "{before} bytes became {after}");
 }
 
@@ -399,7 +379,7 @@ fn whoever_claims_my_own_name_changes_nothing() {
         assert!(mirror.says_and_is_heard(&mut stream, &encode(&message)));
     }
     assert_eq!(client.run("cluster nodes"), before);
-    assert_eq!(field(&mut client, "cluster_current_epoch"), "0");
+    assert_eq!(field(&mut client, "cluster info", "cluster_current_epoch"), "0");
     is_well(&mut client, "1");
 }
 
@@ -412,7 +392,7 @@ fn a_known_name_that_somebody_else_claims_goes_back_to_its_owner() {
     assert_eq!(client.run(&format!("cluster meet 127.0.0.1 {} {other_bus}", other.port)), "+OK");
     let place = format!("{name} 127.0.0.1:{}@{other_bus} master - ", other.port);
     wait_for("they know each other", || client.run("cluster nodes").contains(&place));
-    wait_for("both ways", || field(&mut second, "cluster_known_nodes") == "2");
+    wait_for("both ways", || field(&mut second, "cluster info", "cluster_known_nodes") == "2");
     let me = client.run("cluster myid").trim_matches('"').to_owned();
     let file = other.dir.path().join("nodes.conf");
     wait_for("it has saved that", || {
@@ -440,7 +420,7 @@ fn a_known_name_that_somebody_else_claims_goes_back_to_its_owner() {
     let mut third = double.client();
     assert_eq!(third.run("cluster myid").trim_matches('"'), name);
     wait_for("the double has spoken", || {
-        !field(&mut third, "cluster_stats_messages_pong_received").is_empty()
+        !field(&mut third, "cluster info", "cluster_stats_messages_pong_received").is_empty()
     });
     for server in [&node, &other] {
         assert_eq!(server.client().run("ping"), "+PONG");
@@ -449,5 +429,5 @@ fn a_known_name_that_somebody_else_claims_goes_back_to_its_owner() {
     wait_for("the owner is where it was", || is_back(&mut client));
     is_well(&mut client, "2");
     assert_eq!(second.run("cluster myid").trim_matches('"'), name);
-    assert_eq!(field(&mut second, "cluster_known_nodes"), "2");
+    assert_eq!(field(&mut second, "cluster info", "cluster_known_nodes"), "2");
 }

@@ -3,23 +3,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-
-use support::{TestClient, TestServer};
-
-fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !happened() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn info(client: &mut TestClient, name: &str) -> usize {
-    let text = client.run("INFO everything");
-    let at = text.split_once(&format!("{name}:")).unwrap_or_else(|| panic!("{name} is in INFO")).1;
-    at.split(['\\', ',']).next().and_then(|n| n.parse().ok()).expect("a number")
-}
+use support::{TestClient, TestServer, info, wait_for};
 
 const MB: usize = 1 << 20;
 

@@ -4,24 +4,10 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slotproof_node::trace::{Event, TraceReader};
-use support::{TestClient, TestServer};
-
-fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !happened() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
-}
-
-fn field(client: &mut TestClient, name: &str) -> String {
-    let info = client.run("cluster info");
-    let at = info.split_once(&format!("{name}:")).map_or("", |(_, rest)| rest);
-    at.split('\\').next().unwrap_or_default().to_owned()
-}
+use support::{TestClient, TestServer, field, wait_for};
 
 #[test]
 fn a_save_that_fails_is_answered_and_otherwise_ends_the_node() {
@@ -69,7 +55,8 @@ fn a_bad_packet_is_dropped_and_a_bad_signature_closes() {
         bytes[40..80].fill(b'a');
         bytes
     };
-    let received = |client: &mut TestClient| field(client, "cluster_stats_messages_ping_received");
+    let received =
+        |client: &mut TestClient| field(client, "cluster info", "cluster_stats_messages_ping_received");
     // A PING that claims gossip it does not hold, in pieces: counted, dropped, and the link is kept.
     let mut stream = connect();
     let mut ping = frame(b"RCmb", 2256, 0);
@@ -92,7 +79,7 @@ fn a_bad_packet_is_dropped_and_a_bad_signature_closes() {
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.is_empty(), "closed without a word");
     }
-    assert_eq!(field(&mut client, "cluster_known_nodes"), "1");
+    assert_eq!(field(&mut client, "cluster info", "cluster_known_nodes"), "1");
 }
 
 #[test]
@@ -101,13 +88,13 @@ fn directives_of_the_cluster_work_at_once() {
     let mut client = node.client();
     let port = node.port;
     assert_eq!(client.run("cluster addslots 12182"), "+OK");
-    assert_eq!(field(&mut client, "cluster_state"), "fail");
+    assert_eq!(field(&mut client, "cluster info", "cluster_state"), "fail");
     assert_eq!(client.run("config set cluster-require-full-coverage no"), "+OK");
-    wait_for("the start is over", || field(&mut client, "cluster_state") == "ok");
+    wait_for("the start is over", || field(&mut client, "cluster info", "cluster_state") == "ok");
     assert_eq!(client.run("set foo bar"), "+OK");
     assert_eq!(client.run("get other"), "-CLUSTERDOWN Hash slot not served");
     assert_eq!(client.run("config set cluster-require-full-coverage yes"), "+OK");
-    assert_eq!(field(&mut client, "cluster_state"), "fail");
+    assert_eq!(field(&mut client, "cluster info", "cluster_state"), "fail");
     assert_eq!(client.run("get foo"), "-CLUSTERDOWN The cluster is down");
     assert_eq!(client.run("config set cluster-allow-reads-when-down yes"), "+OK");
     assert_eq!(client.run("get foo"), "\"bar\"");
@@ -175,6 +162,6 @@ fn a_node_keeps_what_it_was_told_over_a_restart() {
     let nodes = client.run("cluster nodes");
     assert!(nodes.contains(&format!(" 5-9 11 [7->-{other}] [12-<-{other}]\\n")), "{nodes}");
     assert!(nodes.contains(&format!("{other} 127.0.0.1:1@1 master,fail ")), "{nodes}");
-    assert_eq!(field(&mut client, "cluster_current_epoch"), "6");
+    assert_eq!(field(&mut client, "cluster info", "cluster_current_epoch"), "6");
     drop(second);
 }

@@ -113,8 +113,16 @@ fn a_target_that_answers_byte_by_byte_is_given_up_in_time() {
     // It says something more often than the timeout, and never ends its line.
     let target = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
-        while stream.write_all(b"+").is_ok() {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(20))).expect("a timeout");
+        // Requests come, then nothing but the time between two bytes, then the end.
+        let mut requests = [0; 4096];
+        while stream
+            .read(&mut requests)
+            .map_or_else(|e| e.kind() == std::io::ErrorKind::WouldBlock, |n| n > 0)
+        {
+            if stream.write_all(b"+").is_err() {
+                break;
+            }
         }
     });
     let reply = client.run(&format!("MIGRATE 127.0.0.1 {port} k 0 300"));

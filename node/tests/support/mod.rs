@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -80,6 +80,28 @@ impl Drop for TestServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Asks again and again, until it is so.
+pub fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A field of a reply made of `name:value` lines; of several values the first. Empty if there is none.
+pub fn field(client: &mut TestClient, command: &str, name: &str) -> String {
+    let text = client.run(command);
+    let at = text.split_once(&format!("\\n{name}:")).or_else(|| text.split_once(&format!("\"{name}:")));
+    let value = at.map_or("", |(_, rest)| rest);
+    value.split(['\\', ',', '"']).next().unwrap_or_default().to_owned()
+}
+
+/// A number of INFO.
+pub fn info(client: &mut TestClient, name: &str) -> usize {
+    field(client, "INFO everything", name).parse().unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 /// A reply by its structure: the entries of maps and sets have no order.
