@@ -11,6 +11,14 @@ fn reduced(name: &str, change: impl FnOnce(&mut Scenario)) -> Scenario {
     scenario
 }
 
+/// One client, and an operator who lives, whose MIGRATE may hear no answer.
+fn lost_answers() -> Scenario {
+    reduced("migration-retry", |s| {
+        s.clients = 1;
+        s.operators[0].deaths = 0;
+    })
+}
+
 /// H06: SETSLOT NODE at the source first. The operator never gets to the target, and nobody owns the slot.
 #[test]
 fn h06_the_source_lets_go_before_the_target_takes() {
@@ -87,10 +95,7 @@ operator: done
 #[test]
 fn h13_a_lost_answer_of_migrate_brings_a_deleted_key_back() {
     found(
-        reduced("migration-retry", |s| {
-            s.clients = 1;
-            s.operators[0].deaths = 0;
-        }),
+        lost_answers(),
         "S8",
         "
 operator at B: CLUSTER SETSLOT 1 IMPORTING A
@@ -120,10 +125,7 @@ operator: done
 #[test]
 fn h13_a_late_request_overwrites_a_newer_value() {
     found(
-        reduced("migration-retry", |s| {
-            s.clients = 1;
-            s.operators[0].deaths = 0;
-        }),
+        lost_answers(),
         "S6",
         "
 operator at B: CLUSTER SETSLOT 1 IMPORTING A
