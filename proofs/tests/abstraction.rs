@@ -194,7 +194,7 @@ fn growth(name: &str, change: impl Fn(&mut Scenario), ds: u8) -> Vec<usize> {
 /// One world of each family: where the node states stop growing.
 #[test]
 fn node_states_stop_growing() {
-    assert_eq!(growth("gossip-collision", |_| (), 3), [70, 70, 70]);
+    assert_eq!(growth("gossip-collision", |_| (), 4), [70, 70, 70, 70]);
     assert_eq!(growth("fd-3-cut-out", |_| (), 2), [672, 672]);
     // With more than six messages on a link at d=3.
     assert_eq!(growth("migration-h09", |s| s.options.link_capacity = 12, 4), [13, 25, 26, 26]);
@@ -290,6 +290,11 @@ fn a_fail_need_not_reach_its_subject() {
 fn stand_for_all(name: &str, d: u8, groups: &[&[&str]]) {
     let mut all = built_in(name);
     all.d = d;
+    all_orders(all, groups);
+}
+
+fn all_orders(mut all: Scenario, groups: &[&[&str]]) {
+    let name = all.name.clone();
     all.alike = Vec::new();
     // In these worlds A may be suspected: with others of that kind it is alike only where FAILs have no order.
     all.options.fail_bits |= groups.iter().any(|g| g.contains(&"A"));
@@ -321,6 +326,19 @@ fn alike_nodes_stand_for_all_their_orders() {
     stand_for_all("fd-3-2-deaths", 1, &[&["A", "B"]]);
 }
 
+/// As many nodes as a world may have: 720 orders.
+#[test]
+fn six_nodes_are_alike() {
+    let mut s = built_in("fd-5-crash");
+    s.nodes.push(node("F", 6, &[5]));
+    s.slots = 6;
+    s.faults.deaths = 0.into();
+    s.faults.early_pfail = 1.into();
+    s.faults.nodes.clear();
+    s.nodes.iter_mut().for_each(|n| n.current_epoch = Some(6));
+    all_orders(s, &[&["A", "B", "C", "D", "E", "F"]]);
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn alike_nodes_stand_for_all_their_orders_in_large_worlds() {
@@ -347,9 +365,21 @@ fn who_differs_is_not_alike() {
     refused("fd-3-crash", &[&["A", "B"]], "these nodes are not alike");
     refused("fd-3-crash", &[&["B", "C"], &["B"]], "twice");
     refused("gossip-collision", &[&["A", "B"]], "epochs that differ");
-    refused("fd-3-2-deaths", &[&["A", "B"]], "may be suspected");
+    refused("fd-3-2-deaths", &[&["A", "B"]], "may become FAIL");
     refused("migration-h12", &[&["A", "B"]], "nobody gives commands");
     refused("fd-3-crash", &[&["B", "Q"]], "no node");
+    let mut s = built_in("fd-3-crash");
+    s.alike = vec![vec!["B".into(), "C".into()]];
+    s.nodes[2].rules = Some("hardened".into());
+    let error = World::new(s).err().expect("refused").to_string();
+    assert!(error.contains("the same rules"), "{error}");
+    // Three that sleep may all suspect D and E: a majority.
+    let mut s = built_in("fd-5-crash");
+    s.alike = vec![vec!["D".into(), "E".into()]];
+    s.faults.pauses = 3.into();
+    s.faults.nodes = ["A", "B", "C"].map(String::from).into();
+    let error = World::new(s).err().expect("refused").to_string();
+    assert!(error.contains("may become FAIL"), "{error}");
 }
 
 #[test]

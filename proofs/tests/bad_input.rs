@@ -60,10 +60,7 @@ fn every_seed_may_be_cut_anywhere() {
 #[test]
 fn changed_seeds_are_taken_or_refused() {
     const SEED: u64 = 20_261_126;
-    for (name, target, rounds) in
-        [("requests", 0, 5_000), ("bus", 1, 4_000), ("payloads", 2, 20_000), ("nodes_conf", 3, 5_000)]
-            .map(|(name, i, rounds)| (name, TARGETS[i].1, rounds))
-    {
+    for ((name, target), rounds) in TARGETS.into_iter().zip([5_000, 4_000, 20_000, 5_000]) {
         eprintln!("{name}: {rounds} changes of seed {SEED}");
         let seeds = seeds(name);
         let mut changes = Mutations::new(SEED);

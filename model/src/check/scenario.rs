@@ -237,7 +237,8 @@ pub struct Options {
     pub idle_reports: bool,
     /// A FAIL is sent to the node that it is about too, as Redis does. That node ignores it, so it may be left out (a test compares).
     pub fail_to_subject: bool,
-    /// A FAIL on its way is one bit for each receiver and subject, whoever sent it, without its place among other messages (a test compares).
+    /// A FAIL on its way is one bit for each receiver and subject, whoever sent it, without its place among other messages: what holds its sender up
+    /// does not hold it up, and while anybody is away or cut off it may be lost (a test compares).
     pub fail_bits: bool,
     /// An UPDATE is settled in the step that provokes it, applied or dropped, if its receiver runs and the link is open and empty (a test
     /// compares).
@@ -397,6 +398,18 @@ impl Scenario {
             && (self.d > 0 || !self.further_d.is_empty() || self.options.queues.is_some())
         {
             return wrong("`lost_pings` wants d = 0, and no queues".into());
+        }
+        let recycled = self.nodes.iter().flat_map(|n| &n.believes).any(|b| b.address_of.is_some());
+        let broken = !self.faults.resets.0.is_empty() || !self.faults.lost_pings.0.is_empty();
+        if self.options.fail_bits && (broken || recycled || !self.operators.is_empty()) {
+            return wrong(
+                "the option `fail_bits` wants no resets, no lost_pings, no address_of and no operators"
+                    .into(),
+            );
+        }
+        let clusters: BTreeSet<&str> = self.nodes.iter().map(|n| n.cluster.as_str()).collect();
+        if clusters.len() > 1 && !self.keys.is_empty() {
+            return wrong("keys of which `cluster`? Where there are several, there are no keys".into());
         }
         let names: BTreeSet<&str> = self.nodes.iter().map(|n| n.name.as_str()).collect();
         if names.len() < self.nodes.len() {

@@ -121,12 +121,10 @@ impl Cluster<'_> {
             let copies = (0..self.nodes.len()).filter(here).map(|i| key.copies[i]).collect();
             KeyView { copies, ..key.clone() }
         });
-        Self {
-            nodes: self.nodes.iter().filter(|n| n.cluster == cluster).cloned().collect(),
-            keys: keys.collect(),
-            lost_slots: self.lost_slots.clone(),
-            forgotten: self.forgotten.clone(),
-        }
+        let nodes: Vec<NodeView<'_>> = self.nodes.iter().filter(|n| n.cluster == cluster).cloned().collect();
+        let down = |slot: &Slot| nodes.iter().any(|n| !n.live && n.state.myself().slots.contains(*slot));
+        let lost_slots = self.lost_slots.iter().copied().filter(down).collect();
+        Self { keys: keys.collect(), lost_slots, nodes, forgotten: self.forgotten.clone() }
     }
 
     /// The names of the live nodes' states.

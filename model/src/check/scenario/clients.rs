@@ -53,6 +53,8 @@ pub(crate) struct Client {
     pub(crate) keys: u8,
     pub(crate) at: u8,
     pub(crate) follows_ask: bool,
+    /// It asks first at any node.
+    pub(crate) anywhere: bool,
     /// Only where it matters: not for one who asks at any node.
     pub(crate) follows_moved: bool,
 }
@@ -89,6 +91,7 @@ impl Scenario {
             keys,
             at,
             follows_ask: follows(Follows::Ask),
+            anywhere: at == everywhere,
             follows_moved: follows(Follows::Moved) && at != everywhere,
         })
     }

@@ -100,7 +100,7 @@ impl World {
             return;
         }
         // From one who asks first at any node an ASK that leads on is another's.
-        let on = self.sent_on(s, at, key, route, who).filter(|_| who.follows_moved);
+        let on = self.sent_on(s, at, key, route, who).filter(|_| !who.anywhere);
         let mut next = s.clone();
         next.asks[client] = on;
         let what = if on.is_some() { Move::AskedOn { client: client as u8 } } else { what(None) };

@@ -549,9 +549,9 @@ impl Contents {
         Some(misled.1.into())
     }
 
-    /// Whether `state` has a handshake under this placeholder.
-    pub(super) fn in_handshake(&self, state: u32, of: u8) -> bool {
-        self.facts(state).handshakes.iter().any(|(n, _)| *n == of)
+    /// Whether `state` has a handshake under this placeholder with the node at this position. (Another may have got the number since.)
+    pub(super) fn in_handshake(&self, state: u32, of: u8, with: usize) -> bool {
+        self.facts(state).handshakes.contains(&(of, with as u8))
     }
 }
 

@@ -6,7 +6,7 @@ use super::symmetry::Alike;
 use super::{World, node_id};
 use crate::address::{Address, Flags};
 use crate::check::scenario::{
-    FaultKind, Initially, MAX_BUDGETS, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of,
+    Account, FaultKind, Initially, MAX_BUDGETS, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of,
 };
 use crate::config::{Config, NoKeys};
 use crate::effect::Effects;
@@ -63,17 +63,18 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         fails: scenario.options.fail_bits,
         pings: has(FaultKind::LostPing),
     };
-    let anybody = has(FaultKind::EarlyPfail) || has(FaultKind::LinkCut);
-    let fallible = accounts.iter().fold(0, |m, (a, _)| m | a.nodes);
-    for group in scenario.alike.iter().filter(|_| !scenario.options.fail_bits) {
-        let places = scenario.nodes_as_bits(group)?;
-        if (if anybody { places } else { places & fallible }).count_ones() > 1 {
-            let why = "of nodes that may be suspected no two are alike, unless with the option fail_bits";
-            return Err(ScenarioError(format!("`alike`: {why}")));
+    let suspectable = suspectable(&scenario, &accounts);
+    if !scenario.options.fail_bits {
+        for group in &scenario.alike {
+            let places = scenario.nodes_as_bits(group)?;
+            if (places & may_fail(&scenario, &suspectable)).count_ones() > 1 {
+                let why = "of nodes that may become FAIL no two are alike, unless with the option fail_bits";
+                return Err(ScenarioError(format!("`alike`: {why}")));
+            }
         }
     }
     if !scenario.options.idle_reports {
-        contents.suspectable = suspectable(&scenario, anybody, fallible);
+        contents.suspectable = suspectable;
     }
     let mut budgets = [0; MAX_BUDGETS];
     budgets.iter_mut().zip(&accounts).for_each(|(left, (_, times))| *left = *times);
@@ -106,16 +107,21 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
 
 /// For each node those that it may ever mark PFAIL: who may be away or cut off, all others if that may happen to itself, and everybody where healthy
 /// nodes may be suspected, or are in the beginning. FAIL needs a PFAIL of one's own, and only then reports are read.
-fn suspectable(scenario: &Scenario, anybody: bool, fallible: u8) -> Vec<u8> {
-    let anybody = anybody
-        || scenario
-            .nodes
-            .iter()
-            .flat_map(|n| &n.believes)
-            .any(|b| b.flag.is_some() || b.address_of.is_some());
+fn suspectable(scenario: &Scenario, accounts: &[(Account, u8)]) -> Vec<u8> {
+    let beliefs = || scenario.nodes.iter().flat_map(|n| &n.believes);
+    let anybody = accounts.iter().any(|(a, _)| matches!(a.kind, FaultKind::EarlyPfail | FaultKind::LinkCut))
+        || beliefs().any(|b| b.flag.is_some() || b.address_of.is_some());
+    let fallible = accounts.iter().fold(0, |m, (a, _)| m | a.nodes);
     let down = (0..).zip(&scenario.nodes).fold(0, |m, (i, n)| m | u8::from(n.down) << i);
     let mask = |i: usize| if anybody || fallible >> i & 1 == 1 { u8::MAX } else { fallible | down };
     (0..scenario.nodes.len()).map(mask).collect()
+}
+
+/// The nodes that a majority may ever suspect.
+fn may_fail(scenario: &Scenario, suspectable: &[u8]) -> u8 {
+    let voters = scenario.nodes.iter().filter(|n| !n.slots.is_empty()).count();
+    let by = |j: usize| suspectable.iter().enumerate().filter(|(i, m)| *i != j && **m >> j & 1 == 1).count();
+    (0..suspectable.len()).filter(|&j| by(j) > voters / 2).fold(0, |m, j| m | 1 << j)
 }
 
 fn config(scenario: &Scenario, i: usize) -> Result<Config, ScenarioError> {

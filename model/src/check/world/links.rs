@@ -102,8 +102,9 @@ impl World {
         self.astray(s, steps);
     }
 
-    /// Who looks for a node at the address of another pings that one, and hears its PONG. Both are of the moment: the name in the PONG ends the
-    /// connection whatever else it says, and the PING means nothing to one who does not know its sender.
+    /// Who looks for a node at the address of another pings that one, and hears its PONG. Both are of the moment, never stale: the PING means nothing
+    /// to one who does not know its sender, and of the PONG only epochs are read before its name ends the connection, so an old one could teach
+    /// no more than one of the moment does unless the epochs of whoever lives there rise meanwhile.
     fn astray(&self, s: &WorldState, steps: &mut Steps<'_>) {
         for node in (0..self.shape.nodes).filter(|&n| s.runs(n)) {
             for &(peer, there) in &self.contents.facts(s.nodes[node].state).misled {
@@ -194,7 +195,7 @@ impl World {
             }
             What::Answer(id, of) => {
                 let what = Move::Message { link: l, stays: false };
-                if self.contents.in_handshake(state, of) {
+                if self.contents.in_handshake(state, of, from) {
                     self.take_step(s, next, to, In::Answer(id, of), (what, StepKind::Fair), steps);
                 } else {
                     // The connection it came on is gone.

@@ -565,7 +565,6 @@ impl Explorable for World {
         self.expand(from)[usize::from(step.index)].1.clone()
     }
 
-    /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
     fn for_each_step(&self, s: &WorldState, visit: &mut Visit<'_, Self>) {
         let mut steps = Steps { world: self, from: s, count: 0, wrong: 0, visit };
         self.deliveries(s, &mut steps);
@@ -575,6 +574,7 @@ impl Explorable for World {
         self.fault_moves(s, &mut steps);
     }
 
+    /// No message under way, nobody asleep, cut off, blocked or to be restarted, each operator done or gone for good, and no fair step.
     fn is_quiescent(&self, s: &WorldState, moves: bool) -> bool {
         !moves
             && s.messages.is_empty()

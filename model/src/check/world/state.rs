@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::super::scenario::{MAX_BUDGETS, MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS};
+use super::super::scenario::{MAX_BUDGETS, MAX_CLIENTS, MAX_KEYS, MAX_NODES, MAX_OPERATORS, link_bit};
 
 /// A world at one moment. Arrays are as long as a world may be; what is beyond its nodes, keys, clients and operators is zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct WorldState {
     /// For each node, about whom a FAIL is on its way to it, and about whom more than one, where they are not told apart by sender.
     pub(super) fails: [u8; MAX_NODES],
     pub(super) more_fails: [u8; MAX_NODES],
-    /// Own links whose last PING is lost, as bits `from * MAX_NODES + to`.
+    /// Own links whose last PING is lost, by their bits.
     pub(super) lost_pings: u64,
     /// Ordered pairs between which messages are held up, by their bits.
     pub(super) cut_links: u64,
@@ -237,7 +237,7 @@ impl WorldState {
             out.extend(&self.more_fails[..shape.nodes]);
         }
         if shape.pings {
-            out.extend(self.lost_pings.to_le_bytes());
+            out.extend(&self.lost_pings.to_le_bytes()[..LINK_BYTES]);
         }
         for key in &self.keys[..shape.keys] {
             let pack = |labels: &[Label]| labels.iter().fold(0u16, |w, l| w << 2 | *l as u16);
@@ -302,9 +302,7 @@ impl WorldState {
             state.cut_out = r.byte();
             state.cut_in = r.byte();
             if shape.link_cuts {
-                let mut bytes = [0; 8];
-                bytes[..LINK_BYTES].iter_mut().for_each(|b| *b = r.byte());
-                state.cut_links = u64::from_le_bytes(bytes);
+                state.cut_links = r.links();
             }
         }
         if shape.fails {
@@ -312,7 +310,7 @@ impl WorldState {
             state.more_fails[..shape.nodes].iter_mut().for_each(|f| *f = r.byte());
         }
         if shape.pings {
-            state.lost_pings = u64::from_le_bytes(core::array::from_fn(|_| r.byte()));
+            state.lost_pings = r.links();
         }
         const LABELS: [Label; 4] = [Label::None, Label::Latest, Label::Old, Label::Foreign];
         let unpack = |packed: u16, labels: &mut [Label]| {
@@ -442,11 +440,11 @@ impl WorldState {
 
     /// Whether the PING from one node to another, or its PONG, is lost.
     pub(super) fn ping_lost(&self, from: usize, to: usize) -> bool {
-        self.lost_pings >> (from * MAX_NODES + to) & 1 == 1
+        self.lost_pings & link_bit(from, to) != 0
     }
 
     pub(super) fn set_ping_lost(&mut self, from: usize, to: usize, lost: bool) {
-        let bit = 1 << (from * MAX_NODES + to);
+        let bit = link_bit(from, to);
         self.lost_pings = if lost { self.lost_pings | bit } else { self.lost_pings & !bit };
     }
 
@@ -509,6 +507,13 @@ impl Reader<'_> {
 
     fn short(&mut self) -> u16 {
         u16::from_le_bytes([self.byte(), self.byte()])
+    }
+
+    /// A set of ordered pairs of nodes.
+    fn links(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes[..LINK_BYTES].iter_mut().for_each(|b| *b = self.byte());
+        u64::from_le_bytes(bytes)
     }
 
     fn number(&mut self) -> u32 {

@@ -4,11 +4,12 @@
 //! This is exact if a step of the renamed world is the renamed step. A node's step treats all peers alike but for three comparisons: of names (which
 //! of two nodes with one epoch moves on), of epochs of two claims to one slot, and of epochs with currentEpoch. Alike nodes own different slots at
 //! epochs of their own, and nobody else claims one: in a world where no epoch is raised and no slot moves, the first two are never made between
-//! them, and the third comes out the same. What one step sends about two nodes comes in the order of their names: so of nodes that may be suspected not
+//! them, and the third comes out the same. What one step sends about two nodes comes in the order of their names: so of nodes that may become FAIL not
 //! two are alike, unless FAILs are bits (`fail_bits`), which have no order. [`Alike::new`] asks that nobody gives commands, and that each initial world stays the same when alike nodes change places; a
 //! test counts the worlds behind those that are explored, and finds as many as there are without (`proofs/tests/abstraction.rs`).
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use super::contents::Contents;
 use super::links::{is_reply, link, source, target};
@@ -48,6 +49,15 @@ impl Alike {
         }
         if ways.len() < 2 {
             return Ok(None);
+        }
+        for group in &scenario.alike {
+            let specs = scenario.nodes.iter().filter(|n| group.contains(&n.name));
+            let kinds = specs.map(|n| (&n.rules, &n.cluster, scenario.forgotten.contains(&n.name)));
+            if kinds.collect::<BTreeSet<_>>().len() > 1 {
+                return wrong(
+                    "such nodes are of one cluster, with the same rules, and all to be forgotten or none",
+                );
+            }
         }
         let f = &scenario.faults;
         if !scenario.all_clients()?.is_empty() || !scenario.operators.is_empty() || !scenario.keys.is_empty()
@@ -193,7 +203,7 @@ impl Alike {
 }
 
 fn key(id: u32, n: usize) -> u64 {
-    u64::from(id) << 8 | n as u64
+    u64::from(id) << 16 | n as u64
 }
 
 fn identity() -> [u8; MAX_NODES] {
