@@ -35,16 +35,18 @@ pub fn by_family(rows: &[Row], further: &[Row]) -> String {
     });
     let columns =
         ["family", "worlds", "states", "the largest", "worlds with a property that is violated, as expected"];
-    let more: Vec<String> = further
-        .iter()
-        .map(|(name, d, states, ..)| format!("`{name}` at d={d}, {} states", grouped(*states)))
-        .collect();
+    let (long, deeper): (Vec<World>, Vec<World>) = worlds(further).into_iter().partition(|w| w.scenario.long);
+    let deeper = deeper.iter().map(|World { row: (name, d, states, ..), .. }| {
+        format!("`{name}` at d={d}, {} states", grouped(*states))
+    });
     format!(
-        "{}\n{} worlds, {} states in all, each explored to its end by `cargo test`. `slotproof check --all` explores more: {}.",
+        "{}\n{} worlds, {} states in all, each explored to its end by `cargo test`. `slotproof check --all` explores {} more, {} states, and {}.",
         table(columns, lines),
         all.len(),
         grouped(states(&all.iter().collect::<Vec<_>>())),
-        more.join("; ")
+        long.len(),
+        grouped(states(&long.iter().collect::<Vec<_>>())),
+        deeper.collect::<Vec<_>>().join("; ")
     )
 }
 
@@ -73,6 +75,12 @@ pub fn in_full(rows: &[Row], further: &[Row]) -> String {
             let at_further = more.iter().filter(|m| m.row.0 == w.row.0);
             std::iter::once(line(w)).chain(at_further.map(line))
         });
+        let long = more.iter().filter(|w| w.scenario.long && w.scenario.family == family);
+        let lines = lines.chain(long.map(|w| {
+            let mut line = line(w);
+            line[1].push_str(" (only with `--all`)");
+            line
+        }));
         text.push_str(&format!("## {about}\n\n{}\n", table(columns, lines)));
     }
     text

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use slotproof_model::check::explore::{Explorer, Verdict};
 use slotproof_model::check::scenario::{Belief, Expect, Initially, NodeSpec, OperatorSpec, Scenario};
 use slotproof_model::check::world::World;
-use slotproof_model::{NodeState, Todo};
+use slotproof_model::{NodeState, Report, Todo};
 use slotproof_proofs::{built_in, explore};
-use stateright::Model;
 
 /// The nodes of all states, messages left aside.
 type Seen = HashSet<Vec<(Arc<NodeState>, u8)>>;
@@ -272,6 +271,13 @@ fn same_sets(name: &str, d: u8, change: impl Fn(&mut Scenario, bool)) {
         change(&mut s, on);
         node_states(s)
     });
+    eprintln!(
+        "{name} {d}: {} {} states, {} {} node states",
+        with.1,
+        without.1,
+        with.0.len(),
+        without.0.len()
+    );
     assert!(with.0 == without.0, "{name} at d={d}: {} and {} node states", with.0.len(), without.0.len());
 }
 
@@ -471,29 +477,106 @@ fn reports_about_failed_nodes_may_be_cleared() {
     }
 }
 
-#[test]
-fn reports_that_are_never_read_may_be_left_out() {
-    // Worlds where only A may be suspected, and suspects everybody: the node states are the same, but for the others' reports about each other.
-    for (name, d) in [("fd-3-pause", 0), ("fd-3-cut-in", 1), ("fd-3-cut-out", 1), ("fd-3-lost-ping", 0)] {
+/// As [`same_sets`], for options that drop reports that nobody reads: the node states are the same but for those about nodes that their holder does
+/// not suspect.
+fn same_sets_but_for_idle_reports(name: &str, d: u8, change: impl Fn(&mut Scenario, bool)) {
+    let [with, without] = [true, false].map(|on| {
         let mut s = built_in(name);
         s.d = d;
-        let mut bare = |idle: bool| {
-            s.options.idle_reports = idle;
-            let world = World::new(s.clone()).expect("a world");
-            let first = world.node_states(&world.init_states()[0])[0].0.me();
-            let bare = |s: &_| -> Vec<NodeState> {
-                let nodes = world.node_states(s).into_iter();
-                let kept = |n: &NodeState| n.me() == first;
-                nodes
-                    .map(|(n, _)| if kept(&n) { NodeState::clone(&n) } else { n.with_reports_about(&first) })
-                    .collect()
-            };
-            let (report, seen) = Explorer::new(&world).claims(world.claims()).project(bare);
-            (report.states, seen)
+        s.alike.clear();
+        change(&mut s, on);
+        let world = World::new(s).expect("a world");
+        let bare = |s: &_| -> Vec<NodeState> {
+            world.node_states(s).into_iter().map(|(n, _)| n.without_reports_of_unsuspected()).collect()
         };
-        let ((with, all), (without, some)) = (bare(true), bare(false));
-        assert!(all == some && without < with, "{name}: {with} and {without} states");
+        let (report, seen) = Explorer::new(&world).claims(world.claims()).project(bare);
+        assert!(report.complete(), "explored to the end");
+        (report.states, seen)
+    });
+    assert!(with.1 == without.1, "{name} at d={d}: {} and {} node states", with.1.len(), without.1.len());
+    assert!(with.0 <= without.0, "{name} at d={d}: {} and {} states", with.0, without.0);
+}
+
+#[test]
+fn reports_that_are_never_read_may_be_left_out() {
+    let change = |s: &mut Scenario, left_out: bool| s.options.idle_reports = !left_out;
+    for name in ["fd-3-crash", "fd-3-cut-in", "fd-3-cut-out", "fd-3-early", "fd-3-2-deaths", "fd-3-cut-pair"]
+    {
+        same_sets_but_for_idle_reports(name, 1, change);
     }
+    for name in ["fd-3-pause", "fd-3-lost-ping", "fd-3-death-cut", "fd-5-crash"] {
+        same_sets_but_for_idle_reports(name, 0, change);
+    }
+}
+
+/// What all nodes of a state think and were told of one of them: its flags at each, and the reports about it.
+type Thoughts = Vec<(bool, bool, Vec<Report>)>;
+
+fn thoughts(s: Scenario, of: usize) -> HashSet<Thoughts> {
+    let world = World::new(s).expect("a world");
+    let about = |s: &_| -> Thoughts {
+        let nodes = world.node_states(s);
+        let of = nodes[of].0.me();
+        let peers = nodes.iter().filter_map(|(n, _)| n.peer(&of));
+        peers.map(|p| (p.is_pfail(), p.is_fail(), p.reports.clone())).collect()
+    };
+    let (report, seen) = Explorer::new(&world).claims(world.claims()).project(about);
+    assert!(report.complete(), "explored to the end");
+    seen
+}
+
+/// What is thought of a node in a world where only that one may be suspected is what is thought of it where all may.
+fn node_by_node(name: &str, d: u8) {
+    let mut all = built_in(name);
+    all.d = d;
+    all.alike.clear();
+    all.options.suspicion_of = None;
+    for (of, node) in all.nodes.iter().enumerate() {
+        let mut one = all.clone();
+        one.options.suspicion_of = Some(vec![node.name.clone()]);
+        let (one, all) = (thoughts(one, of), thoughts(all.clone(), of));
+        assert!(one == all, "{name} at d={d}, of {}: {} and {}", node.name, one.len(), all.len());
+        assert!(!one.is_empty());
+    }
+}
+
+#[test]
+fn failure_detection_may_be_explored_node_by_node() {
+    for name in ["fd-3-crash", "fd-3-cut-in", "fd-3-cut-out", "fd-3-2-deaths", "fd-3-cut-pair"] {
+        node_by_node(name, 1);
+    }
+    for name in ["fd-3-pause", "fd-3-crash-pause", "fd-3-death-cut", "fd-3-death-cut-in", "fd-5-crash"] {
+        node_by_node(name, 0);
+    }
+}
+
+/// The other worlds of two that are away were compared once, by this test with their names.
+#[test]
+#[ignore = "takes minutes"]
+fn failure_detection_may_be_explored_node_by_node_in_larger_worlds() {
+    node_by_node("fd-3-pause", 1);
+    node_by_node("fd-3-cut-both", 0);
+}
+
+/// All that worlds of failure detection leave out, or nothing of it.
+fn bare(s: &mut Scenario, bare: bool) {
+    s.options.idle_reports = !bare;
+    s.options.fail_bits = bare;
+}
+
+#[test]
+fn what_worlds_of_two_that_are_away_leave_out_they_do_not_miss() {
+    same_sets_but_for_idle_reports("fd-3-crash-pause", 0, bare);
+    same_sets_but_for_idle_reports("fd-3-death-cut-in", 0, bare);
+}
+
+/// The same at a world's own bound, against millions of states. All eight worlds that leave it out were compared once, by this test with their names, and
+/// nothing is missed; two are compared each time.
+#[test]
+#[ignore = "takes minutes"]
+fn what_worlds_of_two_that_are_away_leave_out_they_do_not_miss_at_their_bounds() {
+    same_sets_but_for_idle_reports("fd-3-cut-both", 0, bare);
+    same_sets_but_for_idle_reports("fd-3-2-pauses", 0, bare);
 }
 
 #[test]

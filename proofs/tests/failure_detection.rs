@@ -47,7 +47,7 @@ fn a_minority_is_in_state_fail(w: &World, s: &WorldState) -> bool {
 
 #[test]
 fn the_dead_end_as_fail() {
-    for name in ["fd-3-crash", "fd-3-2-deaths", "fd-3-death-cut", "fd-5-crash"] {
+    for name in ["fd-3-crash", "fd-3-2-deaths", "fd-3-death-cut", "fd-3-death-cut-in", "fd-5-crash"] {
         assert!(in_the_end(name, "the dead are FAIL", the_dead_are_fail), "{name}");
     }
 }

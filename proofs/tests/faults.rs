@@ -240,6 +240,13 @@ fn l6_when_fail_or_pfail_stay_for_ever() {
     caught(&suspicion(), Fault::PfailForever, "L6");
 }
 
+/// What those worlds leave out is not what would show it.
+#[test]
+fn s5_and_l6_with_five_voters_of_which_one_is_away_for_a_while() {
+    caught(&built_in("fd-5-pause"), Fault::QuorumOneLess, "S5");
+    caught(&built_in("fd-5-cut-in"), Fault::FailForever, "L6");
+}
+
 #[test]
 fn s5_when_reports_never_expire() {
     caught(&suspicion(), Fault::ReportsNeverExpire, "S5");

@@ -65,6 +65,9 @@ fn all(args: &Check) -> Result<bool, ScenarioError> {
             s.rules_of(None)?;
         }
     }
+    if args.scenarios.is_empty() && !args.all && !args.list {
+        scenarios.retain(|s| !s.long);
+    }
     if args.list {
         for s in &scenarios {
             out::line(format_args!("{:<22} {:<18} {}", s.name, format!("{:?}", s.family), s.about));

@@ -50,6 +50,9 @@ pub struct Scenario {
     /// Greater bounds at which `slotproof check --all` explores it too: too large for everyday tests.
     #[serde(default)]
     pub further_d: Vec<u8>,
+    /// `slotproof check` explores it only with `--all`, or if it is named: too long for everyday tests.
+    #[serde(default)]
+    pub long: bool,
     /// The rules of every node that does not name its own.
     #[serde(default = "redis_7_0")]
     pub rules: String,
@@ -233,12 +236,15 @@ pub struct Options {
     pub patient: bool,
     /// Reports about a master with slots that is FAIL are forgotten (a test compares).
     pub clear_reports: bool,
-    /// Reports about nodes that their holder can never suspect are kept, though it never reads them (a test compares).
+    /// Reports about nodes that their holder does not suspect, and from here on never can, are kept, though nobody reads them (a test compares).
     pub idle_reports: bool,
+    /// The nodes that may be suspected; all, if not given. What is thought and said of one node never depends on what is thought and said of another, so
+    /// a world of failure detection may be explored node by node (a test compares); only `state` sums up, and is not to be asked for then.
+    pub suspicion_of: Option<Vec<String>>,
     /// A FAIL is sent to the node that it is about too, as Redis does. That node ignores it, so it may be left out (a test compares).
     pub fail_to_subject: bool,
-    /// A FAIL on its way is one bit for each receiver and subject, whoever sent it, without its place among other messages: what holds its sender up
-    /// does not hold it up, and while anybody is away or cut off it may be lost (a test compares).
+    /// A FAIL on its way is one bit for each receiver and subject, whoever sent it and how many did, without its place among other messages: what
+    /// holds its sender up does not hold it up, and while anybody is away or cut off it may be lost (a test compares).
     pub fail_bits: bool,
     /// An UPDATE is settled in the step that provokes it, applied or dropped, if its receiver runs and the link is open and empty (a test
     /// compares).
@@ -267,6 +273,7 @@ impl Default for Options {
             patient: false,
             clear_reports: false,
             idle_reports: true,
+            suspicion_of: None,
             fail_to_subject: true,
             fail_bits: false,
             update_at_once: false,
@@ -373,8 +380,9 @@ impl Scenario {
         let text = Self::built_in_text(name)?;
         let other: toml::Table = toml::from_str(text).map_err(|e| ScenarioError(e.to_string()))?;
         let mut whole = Self::whole(other, depth + 1)?;
-        // Bounds beyond its own are the other's alone.
+        // Bounds beyond its own, and how long it takes, are the other's alone.
         whole.remove("further_d");
+        whole.remove("long");
         lay_over(&mut whole, own);
         Ok(whole)
     }
@@ -574,13 +582,32 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("fd-3-2-deaths"),
     built_in!("fd-3-2-pauses"),
     built_in!("fd-3-death-cut"),
+    built_in!("fd-3-death-cut-in"),
     built_in!("fd-3-cut-both"),
+    built_in!("fd-3-pause-cut-out"),
+    built_in!("fd-3-pause-cut-in"),
+    built_in!("fd-3-2-cuts-out"),
+    built_in!("fd-3-2-cuts-in"),
     built_in!("fd-2-lost-ping"),
     built_in!("fd-3-lost-ping"),
     built_in!("fd-3-cut-pair"),
     built_in!("fd-3-cut-pairs"),
     built_in!("fd-5-crash"),
+    built_in!("fd-5-crash-late"),
+    built_in!("fd-5-pause"),
+    built_in!("fd-5-cut-out"),
+    built_in!("fd-5-cut-in"),
+    built_in!("fd-5-healthy"),
     built_in!("fd-5-2-crashes"),
+    built_in!("fd-5-death-pause"),
+    built_in!("fd-5-death-cut-out"),
+    built_in!("fd-5-death-cut-in"),
+    built_in!("fd-5-2-pauses"),
+    built_in!("fd-5-pause-cut-out"),
+    built_in!("fd-5-pause-cut-in"),
+    built_in!("fd-5-2-cuts-out"),
+    built_in!("fd-5-2-cuts-in"),
+    built_in!("fd-5-cut-both"),
     built_in!("migration-resume"),
     built_in!("migration-retry"),
     built_in!("migration-no-replace"),

@@ -437,10 +437,12 @@ impl NodeState {
         bare
     }
 
-    /// The same without reports about anybody else: for such a comparison too.
-    pub fn with_reports_about(&self, subject: &NodeId) -> Self {
+    /// The same without reports about nodes that are neither PFAIL nor FAIL, which nobody reads before they are: for such a comparison too.
+    pub fn without_reports_of_unsuspected(&self) -> Self {
         let mut bare = self.clone();
-        bare.forget_reports(|id| id != subject);
+        for p in bare.peers.iter_mut().filter(|p| !p.is_pfail() && !p.is_fail()) {
+            p.reports.clear();
+        }
         bare
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Facts {
     pub(super) timers: Vec<Timer>,
     /// Peers that are PFAIL or FAIL.
     pub(super) suspects: u8,
+    /// Peers that there are reports about.
+    pub(super) reported: u8,
     /// Peers whose FAIL is not undone at once: masters with slots.
     pub(super) held_fail: u8,
     pub(super) routes: RouteTable,
@@ -218,14 +220,13 @@ pub(super) struct Contents {
     gossip_sets: bool,
     direct: bool,
     clear_reports: bool,
-    /// For each node, those that it may come to suspect: reports about others it never reads, and they are left out.
-    pub(super) suspectable: Vec<u8>,
     nodes: Table<Arc<NodeState>, Facts>,
     pub(super) headers: Interner<HeaderContent>,
     pub(super) shots: Interner<Message>,
     pub(super) saved: Interner<Saved>,
     steps: Table<StepKey, Outcome, Mix>,
     beats: Table<StepKey, Beats, Mix>,
+    bare: Table<StepKey, u32, Mix>,
 }
 
 impl Contents {
@@ -239,13 +240,13 @@ impl Contents {
             gossip_sets: scenario.options.gossip_sets,
             direct: scenario.options.direct,
             clear_reports: scenario.options.clear_reports,
-            suspectable: vec![u8::MAX; scenario.nodes.len()],
             nodes: Table::new(),
             headers: Interner::new(),
             shots: Interner::new(),
             saved: Interner::new(),
             steps: Table::new(),
             beats: Table::new(),
+            bare: Table::new(),
         }
     }
 
@@ -269,11 +270,16 @@ impl Contents {
         if self.clear_reports {
             state = state.without_reports_of_failed();
         }
-        let suspectable = position_of(&state.me()).and_then(|i| self.suspectable.get(usize::from(i)));
-        if let Some(&mask) = suspectable.filter(|m| **m != u8::MAX) {
-            state.forget_reports(|id| position_of(id).is_some_and(|i| mask >> i & 1 == 0));
-        }
         self.nodes.number(Arc::new(state), |state| self.look(Arc::clone(state)))
+    }
+
+    /// A content without reports about others than these.
+    pub(super) fn with_reports_about(&self, id: u32, these: u8) -> u32 {
+        *self.bare.answer(step_key(id, these, 0), |_| {
+            let mut state = NodeState::clone(&self.facts(id).state);
+            state.forget_reports(|of| position_of(of).is_some_and(|i| these >> i & 1 == 0));
+            self.intern(state)
+        })
     }
 
     fn look(&self, state: Arc<NodeState>) -> Facts {
@@ -300,6 +306,7 @@ impl Contents {
                 .collect(),
             timers: state.armed_timers().collect(),
             suspects: mask(&|p| p.is_pfail() || p.is_fail()),
+            reported: mask(&|p| !p.reports.is_empty()),
             held_fail: mask(&|p| p.is_fail() && p.is_master() && p.slot_count > 0),
             routes: state.route_table(config),
             replica_of: myself.master.filter(|_| myself.is_replica()).and_then(|m| position_of(&m)),

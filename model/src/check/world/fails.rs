@@ -1,5 +1,6 @@
 //! FAILs as bits: who marks a node FAIL tells everybody, so with five voters a dozen of them are on their way, which say the same. Where a scenario asks
-//! for it, they are told apart by receiver and subject alone, and have no place among other messages.
+//! for it, they are told apart by receiver and subject alone, and have no place among other messages. How many there are is not told either: there may
+//! always be another.
 
 use super::super::explore::StepKind;
 use super::contents::{In, Sent};
@@ -33,7 +34,6 @@ impl World {
             if own || to >= self.shape.nodes || !matches!(next.nodes[to].life, Life::Up | Life::Paused) {
                 continue;
             }
-            next.more_fails[to] |= next.fails[to] & 1 << subject;
             next.fails[to] |= 1 << subject;
         }
         rest
@@ -50,14 +50,11 @@ impl World {
                 let (bit, node) = (1 << subject, to as u8);
                 let mut gone = s.clone();
                 gone.fails[to] &= !bit;
-                gone.more_fails[to] &= !bit;
                 let what = |stays| Move::Fail { node, subject: subject as u8, stays };
                 if s.runs(to) && s.cut_in >> to & 1 == 0 {
                     let input = In::Fail(subject as u8);
                     self.take_step(s, gone.clone(), to, input, (what(false), StepKind::Fair), steps);
-                    if s.more_fails[to] & bit != 0 {
-                        self.take_step(s, s.clone(), to, input, (what(true), StepKind::Neither), steps);
-                    }
+                    self.take_step(s, s.clone(), to, input, (what(true), StepKind::Neither), steps);
                 }
                 if !calm {
                     let lost = Move::LoseFail { node, subject: subject as u8 };

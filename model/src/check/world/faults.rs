@@ -31,7 +31,7 @@ impl World {
                 Life::Paused => {
                     let mut next = s.clone();
                     next.nodes[node].life = Life::Up;
-                    next.nodes[node].drowsy = self.others(node);
+                    next.nodes[node].drowsy = self.others(node) & self.suspectable;
                     steps.add(Move::Resume { node: at }, StepKind::Fair, &mut next);
                 }
                 Life::Down => self.restart(s, node, steps),
@@ -91,7 +91,7 @@ impl World {
         cell.life = if for_good { Life::Dead } else { Life::Down };
         cell.drowsy = 0;
         base.forget_pings(node);
-        (base.fails[node], base.more_fails[node]) = (0, 0);
+        base.fails[node] = 0;
         let cell = &mut base.nodes[node];
         if power {
             cell.saved = cell.synced;

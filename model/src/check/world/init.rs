@@ -6,7 +6,7 @@ use super::symmetry::Alike;
 use super::{World, node_id};
 use crate::address::{Address, Flags};
 use crate::check::scenario::{
-    Account, FaultKind, Initially, MAX_BUDGETS, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of,
+    FaultKind, Initially, MAX_BUDGETS, NodeSpec, Scenario, ScenarioError, ScriptStep, address_of,
 };
 use crate::config::{Config, NoKeys};
 use crate::effect::Effects;
@@ -63,31 +63,23 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         fails: scenario.options.fail_bits,
         pings: has(FaultKind::LostPing),
     };
-    let suspectable = suspectable(&scenario, &accounts);
-    if !scenario.options.fail_bits {
-        for group in &scenario.alike {
-            let places = scenario.nodes_as_bits(group)?;
-            if (places & may_fail(&scenario, &suspectable)).count_ones() > 1 {
-                let why = "of nodes that may become FAIL no two are alike, unless with the option fail_bits";
-                return Err(ScenarioError(format!("`alike`: {why}")));
-            }
-        }
-    }
-    if !scenario.options.idle_reports {
-        contents.suspectable = suspectable;
-    }
     let mut budgets = [0; MAX_BUDGETS];
     budgets.iter_mut().zip(&accounts).for_each(|(left, (_, times))| *left = *times);
     let forgotten =
         scenario.forgotten.iter().map(|n| scenario.position(n).map(node_id)).collect::<Result<_, _>>()?;
     let initial_worlds = Vec::new();
     let alike = Alike::new(&scenario)?;
+    let suspectable =
+        scenario.options.suspicion_of.as_ref().map_or(Ok(u8::MAX), |names| scenario.nodes_as_bits(names))?;
+    let recycled = scenario.nodes.iter().flat_map(|n| &n.believes).any(|b| b.address_of.is_some());
     let mut world = World {
         scenario,
         contents,
         scripts,
         resumes,
         shape,
+        suspectable,
+        recycled,
         alike,
         accounts: accounts.into_iter().map(|(account, _)| account).collect(),
         clients,
@@ -96,8 +88,16 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
         identity,
     };
     world.initial = initial(&world, budgets)?;
+    let may_fail = world.initial.iter().fold(0, |m, s| m | may_fail(&world, s));
+    for group in world.scenario.alike.iter().filter(|_| !world.scenario.options.fail_bits) {
+        if (world.scenario.nodes_as_bits(group)? & may_fail).count_ones() > 1 {
+            let why = "of nodes that may become FAIL no two are alike, unless with the option fail_bits";
+            return Err(ScenarioError(format!("`alike`: {why}")));
+        }
+    }
     if let Some(alike) = &world.alike
         && !(alike.keeps_places(&world.accounts)
+            && alike.keeps_nodes(world.suspectable)
             && world.initial.iter().all(|s| alike.keeps(&world.contents, s)))
     {
         return Err(ScenarioError("`alike`: these nodes are not alike".into()));
@@ -105,23 +105,13 @@ pub(super) fn build(scenario: Scenario, identity: u64) -> Result<World, Scenario
     Ok(world)
 }
 
-/// For each node those that it may ever mark PFAIL: who may be away or cut off, all others if that may happen to itself, and everybody where healthy
-/// nodes may be suspected, or are in the beginning. FAIL needs a PFAIL of one's own, and only then reports are read.
-fn suspectable(scenario: &Scenario, accounts: &[(Account, u8)]) -> Vec<u8> {
-    let beliefs = || scenario.nodes.iter().flat_map(|n| &n.believes);
-    let anybody = accounts.iter().any(|(a, _)| matches!(a.kind, FaultKind::EarlyPfail | FaultKind::LinkCut))
-        || beliefs().any(|b| b.flag.is_some() || b.address_of.is_some());
-    let fallible = accounts.iter().fold(0, |m, (a, _)| m | a.nodes);
-    let down = (0..).zip(&scenario.nodes).fold(0, |m, (i, n)| m | u8::from(n.down) << i);
-    let mask = |i: usize| if anybody || fallible >> i & 1 == 1 { u8::MAX } else { fallible | down };
-    (0..scenario.nodes.len()).map(mask).collect()
-}
-
 /// The nodes that a majority may ever suspect.
-fn may_fail(scenario: &Scenario, suspectable: &[u8]) -> u8 {
-    let voters = scenario.nodes.iter().filter(|n| !n.slots.is_empty()).count();
-    let by = |j: usize| suspectable.iter().enumerate().filter(|(i, m)| *i != j && **m >> j & 1 == 1).count();
-    (0..suspectable.len()).filter(|&j| by(j) > voters / 2).fold(0, |m, j| m | 1 << j)
+fn may_fail(world: &World, s: &WorldState) -> u8 {
+    let voters = world.scenario.nodes.iter().filter(|n| !n.slots.is_empty()).count();
+    let nodes = 0..world.shape.nodes;
+    let suspects = |i: usize, j: usize| i != j && world.may_suspect(s, i) >> j & 1 == 1;
+    let by = |j: usize| nodes.clone().filter(|&i| suspects(i, j)).count();
+    nodes.clone().filter(|&j| by(j) > voters / 2).fold(0, |m, j| m | 1 << j)
 }
 
 fn config(scenario: &Scenario, i: usize) -> Result<Config, ScenarioError> {

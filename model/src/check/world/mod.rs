@@ -15,6 +15,7 @@ mod clients;
 mod contents;
 mod fails;
 mod faults;
+mod idle;
 mod init;
 mod links;
 mod operators;
@@ -49,6 +50,10 @@ pub struct World {
     /// Where the ways to resume begin, in the above.
     resumes: Vec<Vec<u8>>,
     shape: Shape,
+    /// The nodes that may be suspected, as bits.
+    suspectable: u8,
+    /// Some node is looked for at the address of another.
+    recycled: bool,
     /// The ways in which alike nodes may change places.
     alike: Option<symmetry::Alike>,
     /// Where each fault budget may be spent.
@@ -240,6 +245,9 @@ impl Steps<'_> {
     /// A step to `to`, unless nothing changes.
     fn add(&mut self, what: Move, kind: StepKind, to: &mut WorldState) {
         to.tidy(self.world.shape);
+        if !self.world.scenario.options.idle_reports {
+            self.leave_out_idle(to);
+        }
         if to != self.from {
             if let Some(alike) = &self.world.alike {
                 alike.settle(&self.world.contents, to);
@@ -333,6 +341,7 @@ impl World {
                 let bit = 1 << peer;
                 let misled = facts.misled.iter().any(|(p, _)| usize::from(*p) == peer);
                 if self.scenario.options.patient
+                    || self.suspectable & bit == 0
                     || peer == node
                     || facts.knows & bit == 0 && !misled
                     || facts.suspects & bit != 0

@@ -19,9 +19,8 @@ pub struct WorldState {
     /// Nodes all of whose messages out (in) are held up.
     pub(super) cut_out: u8,
     pub(super) cut_in: u8,
-    /// For each node, about whom a FAIL is on its way to it, and about whom more than one, where they are not told apart by sender.
+    /// For each node, about whom FAILs are on their way to it, where they are not told apart by sender.
     pub(super) fails: [u8; MAX_NODES],
-    pub(super) more_fails: [u8; MAX_NODES],
     /// Own links whose last PING is lost, by their bits.
     pub(super) lost_pings: u64,
     /// Ordered pairs between which messages are held up, by their bits.
@@ -234,7 +233,6 @@ impl WorldState {
         }
         if shape.fails {
             out.extend(&self.fails[..shape.nodes]);
-            out.extend(&self.more_fails[..shape.nodes]);
         }
         if shape.pings {
             out.extend(&self.lost_pings.to_le_bytes()[..LINK_BYTES]);
@@ -307,7 +305,6 @@ impl WorldState {
         }
         if shape.fails {
             state.fails[..shape.nodes].iter_mut().for_each(|f| *f = r.byte());
-            state.more_fails[..shape.nodes].iter_mut().for_each(|f| *f = r.byte());
         }
         if shape.pings {
             state.lost_pings = r.links();

@@ -26,7 +26,15 @@ pub(super) struct Alike {
     contents: Table<u64, u32, Mix>,
     headers: Table<u64, u32, Mix>,
     shots: Table<u64, u32, Mix>,
+    orbits: Table<u64, u32, Mix>,
+    /// Pairs of alike nodes of which no third is between.
+    next_to: Vec<(usize, usize)>,
+    /// The nodes that are alike to some other, as bits.
+    moves: u8,
 }
+
+/// See [`Alike::mark`].
+type Mark = (u32, u32, u32);
 
 impl Alike {
     /// None if all nodes differ.
@@ -34,6 +42,7 @@ impl Alike {
         let wrong = |text: &str| Err(ScenarioError(format!("`alike`: {text}")));
         let mut ways = vec![identity()];
         let mut seen = 0u8;
+        let mut next_to = Vec::new();
         for group in &scenario.alike {
             let places = group.iter().map(|n| scenario.position(n)).collect::<Result<Vec<_>, _>>()?;
             for &p in &places {
@@ -42,6 +51,9 @@ impl Alike {
                 }
                 seen |= 1 << p;
             }
+            let mut ascending = places.clone();
+            ascending.sort_unstable();
+            next_to.extend(ascending.windows(2).map(|pair| (pair[0], pair[1])));
             ways = ways
                 .iter()
                 .flat_map(|way| orders(&places).map(|order| placed(way, &places, &order)))
@@ -73,7 +85,9 @@ impl Alike {
             return wrong("such nodes have as many slots each, and epochs that differ");
         };
         let nodes = scenario.nodes.len();
-        Ok(Some(Self { ways, nodes, contents: Table::new(), headers: Table::new(), shots: Table::new() }))
+        let moves = next_to.iter().fold(0, |m, (a, b)| m | 1 << a | 1 << b);
+        let (contents, headers, shots, orbits) = (Table::new(), Table::new(), Table::new(), Table::new());
+        Ok(Some(Self { ways, nodes, contents, headers, shots, orbits, next_to, moves }))
     }
 
     /// Whether a state stays the same whoever changes places.
@@ -89,6 +103,11 @@ impl Alike {
                 self.mask(way, nodes) == nodes && self.links(way, a.links, true) == links
             })
         })
+    }
+
+    /// Whether a set of nodes stays the same whoever changes places.
+    pub(super) fn keeps_nodes(&self, nodes: u8) -> bool {
+        self.ways.iter().all(|way| self.mask(way, nodes) == nodes & self.all())
     }
 
     /// Bits of ordered pairs of different nodes, after a change or before it.
@@ -114,25 +133,52 @@ impl Alike {
         all.len()
     }
 
-    /// Puts alike nodes into the places that come first.
+    /// Puts alike nodes into the places that come first: in the order of their marks, and where those are equal, so that the state itself is least.
     pub(super) fn settle(&self, contents: &Contents, s: &mut WorldState) {
-        let mut best: Option<(usize, WorldState)> = None;
-        for n in 0..self.ways.len() {
-            let against = best.as_ref().map_or(&*s, |(_, b)| b);
+        let marks: [Mark; MAX_NODES] = core::array::from_fn(|i| {
+            if self.moves >> i & 1 == 1 { self.mark(contents, s, i) } else { Mark::default() }
+        });
+        let ordered = |from: &dyn Fn(usize) -> usize| {
+            self.next_to.iter().all(|&(a, b)| marks[from(a)] <= marks[from(b)])
+        };
+        let mut best: Option<WorldState> = ordered(&|place| place).then(|| s.clone());
+        for (n, way) in self.ways.iter().enumerate() {
+            if !ordered(&|place| usize::from(way.from[place])) {
+                continue;
+            }
+            let Some(against) = &best else {
+                best = Some(self.renamed(contents, s, n));
+                continue;
+            };
             match self.nodes_compared(contents, s, n, against) {
-                Ordering::Greater => continue,
-                Ordering::Less => best = Some((n, self.renamed(contents, s, n))),
+                Ordering::Greater => {}
+                Ordering::Less => best = Some(self.renamed(contents, s, n)),
                 Ordering::Equal => {
                     let renamed = self.renamed(contents, s, n);
                     if renamed.bytes() < against.bytes() {
-                        best = Some((n, renamed));
+                        best = Some(renamed);
                     }
                 }
             }
         }
-        if let Some((_, first)) = best {
-            *s = first;
-        }
+        *s = best.expect("some order of the marks is ascending");
+    }
+
+    /// What of a node is the same wherever it and others alike are.
+    fn mark(&self, contents: &Contents, s: &WorldState, node: usize) -> Mark {
+        let cell = s.nodes[node];
+        let bit = |mask: u8| u32::from(mask >> node & 1);
+        let fails = s.fails.iter().fold(0, |n, &f| n + bit(f));
+        let flags = (cell.life as u32) << 2 | bit(s.cut_in) << 1 | bit(s.cut_out);
+        let counts = s.fails[node].count_ones() << 8 | cell.drowsy.count_ones() << 4 | fails;
+        (self.orbit(contents, cell.state), flags, counts)
+    }
+
+    /// The first of the contents that a content becomes when nodes change places.
+    fn orbit(&self, contents: &Contents, id: u32) -> u32 {
+        let first =
+            |_: &u64| (0..self.ways.len()).fold(id, |first, n| first.min(self.content(contents, id, n)));
+        *self.orbits.answer(u64::from(id), first)
     }
 
     /// Compares the nodes of a renamed state with those of another, looking at no more of them than it takes.
@@ -164,7 +210,6 @@ impl Alike {
         for place in 0..self.nodes {
             let before = usize::from(way.from[place]);
             to.fails[place] = self.mask(way, s.fails[before]);
-            to.more_fails[place] = self.mask(way, s.more_fails[before]);
         }
         to.lost_pings = self.links(way, s.lost_pings, true);
         to.cut_links = self.links(way, s.cut_links, true);
