@@ -129,8 +129,7 @@ impl Connection {
                 break;
             }
             limits.unauthenticated = !client.authenticated;
-            let most = server.most_output(&client);
-            client.reply.set_limit(most);
+            server.bound_output(&mut client);
             let bytes = &self.input.data[self.input.start..self.input.end];
             let complete = match self.postponed.take() {
                 Some(len) => Ok(Some(len)),
@@ -195,7 +194,7 @@ impl Connection {
         if sent > 0 {
             let mut server = self.shared.borrow_mut();
             if let Some(backup) = &mut client.backup {
-                backup.taken_ms = server.now_ms;
+                backup.taken(unsent, server.now_ms);
             }
             // Whoever reads a long reply is not idle.
             client.active_ms = server.now_ms;
