@@ -14,8 +14,9 @@ use crate::commands::REDIS_VERSION;
 use crate::dump::RdbFile;
 use crate::keyspace::{Keep, Progress, UseNote, Value};
 
-/// So much is made ready at once, in bytes; then others get their turn.
-const PIECE: usize = 256 * 1024;
+/// So much is made ready at once, in bytes; then all sockets are looked at, and others get their turn. Whoever sends one request after the
+/// other is served once between two pieces: with 16 KiB ten times as often as with 256 KiB, while a dump takes a tenth longer.
+const PIECE: usize = 16 * 1024;
 
 /// A dump that is being sent.
 #[derive(Debug)]
