@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use slotproof_node::dump::crc64;
-use support::{TestClient, TestServer};
+use support::{TestClient, TestServer, info};
 
 /// One who takes a dump, as fast as he likes.
 struct Taker {
@@ -162,10 +162,27 @@ fn who_leaves_too_much_unread_is_closed() {
     let sets: Vec<String> = (0..40_000).map(|i| format!("SET {{tag}}{i} {value}")).collect();
     pipeline(&mut client, &sets);
     let taker = Taker::start(server.port);
-    // All keys are in one slot: the first write needs all of them to be written down.
-    assert_eq!(client.run("DEL {tag}7"), ":1");
+    // All keys are in one slot: the first write needs all of them to be written down, as far as that is allowed.
+    let before = info(&mut client, "used_memory");
+    client.send_raw(b"DEL {tag}7\r\nMEMORY STATS\r\n");
+    assert_eq!(client.reply(), ":1");
+    let stats = client.reply();
+    let after = stats.split("\"total.allocated\", :").nth(1).and_then(|s| s.split(',').next()?.parse().ok());
+    assert!(after.is_some_and(|after: usize| after < before + (5 << 20)), "{before} {stats}");
     assert_eq!(taker.finish(), None);
-    assert!(client.run("INFO stats").contains("client_output_buffer_limit_disconnections:1\\r\\n"));
+    assert_eq!(info(&mut client, "client_output_buffer_limit_disconnections"), 1);
+}
+
+#[test]
+fn the_limits_of_clients_are_not_those_of_a_dump() {
+    let limits = ["normal", "100kb", "0", "0", "replica", "0", "0", "0"];
+    let server = TestServer::start(
+        &[&["--client-output-buffer-limit"], &limits[..], &["--rdbcompression", "no"]].concat(),
+    );
+    let value = vec![b'x'; 1 << 20];
+    assert_eq!(server.client().run_args(&[b"SET", b"k", &value]), "+OK");
+    let file = Taker::start(server.port).finish().expect("a whole file");
+    assert!(file.len() > 1 << 20);
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use support::{TestClient, TestServer, Value};
+use support::{Dice, TestClient, TestServer, Value};
 
 /// Left out: what is drawn, timed (DBSIZE counts keys whose time has come) or in an order of its own; ranges of names, which mean
 /// nothing where scores differ; what is about the connection or the server; what no plain server has; how often a number is shared; and
@@ -36,28 +36,6 @@ const CONTENTS: [&str; 9] = [
     "ZADD k6 1 a 2 b 3 c",
     "ZADD k7 0 a 0 b 0 c",
 ];
-
-/// A sequence of numbers that its seed makes (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % below as u64) as usize
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.roll(choices.len())]
-    }
-
-    /// In so many of a hundred cases.
-    fn percent(&mut self, n: usize) -> bool {
-        self.roll(100) < n
-    }
-}
 
 type Fields = BTreeMap<String, Value>;
 
@@ -141,7 +119,7 @@ fn value(dice: &mut Dice, argument_: &Fields, out: &mut Vec<String>) {
         ]),
         "oneof" => {
             let inner = list(argument_, "arguments");
-            let one = inner[dice.roll(inner.len())];
+            let one = inner[dice.below(inner.len())];
             return argument(dice, one, true, out);
         }
         "block" => {
@@ -169,7 +147,7 @@ fn request(dice: &mut Dice, name: &str, arguments: &[&Fields]) -> Vec<String> {
         let keys = words[at + 1..].iter().take_while(|word| KEYS.contains(&word.as_str())).count();
         words[at] = keys.to_string();
     }
-    match dice.roll(100) {
+    match dice.below(100) {
         0..4 if words.len() > 1 => drop(words.pop()),
         4..7 => words.push(dice.of(&["a", "1", ""]).into()),
         _ => {}
@@ -239,7 +217,7 @@ fn requests_that_the_grammar_allows_are_answered_as_by_redis() {
                 theirs.run(line);
             }
         }
-        let (name, arguments) = &grammar[dice.roll(grammar.len())];
+        let (name, arguments) = &grammar[dice.below(grammar.len())];
         let words = request(&mut dice, name, arguments);
         if words.iter().any(|word| word == "BYLEX") {
             continue;

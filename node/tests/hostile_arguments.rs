@@ -5,24 +5,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use support::{TestClient, TestServer};
-
-/// splitmix64
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-
-    fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
-        all[self.below(all.len())]
-    }
-}
+use support::{Dice, TestClient, TestServer};
 
 const KEYS: [&str; 9] = ["str", "int", "list", "hash", "set", "ints", "zset", "large", "missing"];
 

@@ -175,6 +175,12 @@ fn what_clients_send_at_connect() {
                 "CLIENT SETINFO lib-ver 1\n2",
                 "-ERR lib-ver cannot contain spaces, newlines or special characters.",
             ),
+            (&format!("CLIENT SETINFO lib-name {}", "x".repeat(1024)), "+OK"),
+            (
+                &format!("CLIENT SETINFO lib-name {}", "x".repeat(1025)),
+                "-ERR lib-name is longer than 1024 bytes.",
+            ),
+            ("CLIENT SETINFO lib-name x", "+OK"),
             ("CLIENT SETINFO foo x", "-ERR Unrecognized option 'foo'"),
             ("CLIENT NO-TOUCH on", "+OK"),
             ("CLIENT NO-TOUCH foo", "-ERR syntax error"),

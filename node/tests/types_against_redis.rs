@@ -5,27 +5,9 @@
 
 mod support;
 
-use support::{TestClient, TestServer};
-
-/// Random numbers that are the same in every run.
-struct Dice(u64);
+use support::{Dice, TestClient, TestServer};
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.roll() % n as u64) as usize
-    }
-
-    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len())]
-    }
-
     /// What stands for a letter of a template.
     fn word(&mut self, letter: char) -> String {
         match letter {

@@ -87,7 +87,7 @@ pub(super) struct Grown<'a> {
 /// Tells what has become of a [`Grown`] string: only what differs from before is a change.
 pub(super) fn changed(db: &mut Keyspace, key: &[u8], made: bool, differs: bool) {
     if differs && !made {
-        db.tell_change(key);
+        db.changed(key);
     }
     if differs || made {
         db.note(EventKind::String, "setbit", key);

@@ -110,6 +110,9 @@ fn setname(_: &mut Server, client: &mut Client, args: Args<'_>) {
     client.reply.ok();
 }
 
+/// The name of a library and its version have at most so many bytes each: clients tell them unasked, with each connection.
+const MAX_LIBRARY: usize = 1024;
+
 fn setinfo(_: &mut Server, client: &mut Client, args: Args<'_>) {
     let attribute = match () {
         () if args.is(2, "lib-name") => 0,
@@ -123,6 +126,10 @@ fn setinfo(_: &mut Server, client: &mut Client, args: Args<'_>) {
     if !valid_name(&args[3]) {
         let name = ["lib-name", "lib-ver"][attribute];
         return client.reply.error(format!("{name} cannot contain spaces, newlines or special characters."));
+    }
+    if args[3].len() > MAX_LIBRARY {
+        let name = ["lib-name", "lib-ver"][attribute];
+        return client.reply.error(format!("{name} is longer than {MAX_LIBRARY} bytes."));
     }
     client.library[attribute] = args[3].to_vec();
     client.reply.ok();

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use ahash::RandomState;
 
 use super::{lookup, text};
-use crate::keyspace::{EventKind, Expiry, Packing, Typed, Value, WrongType, glob_match, random_below};
+use crate::keyspace::{EventKind, Expiry, Packing, Typed, Value, WrongType, glob_match, random_below, typed};
 use crate::resp::{Args, Protocol, Reply, parse_f64, parse_i64};
 use crate::server::{Client, Server};
 
@@ -59,11 +59,7 @@ pub(super) fn find<'s, T: Typed>(
     client: &Client,
     key: &[u8],
 ) -> Result<Option<&'s T>, Refusal> {
-    typed(lookup::read(server, client, key))
-}
-
-fn typed<T: Typed>(found: Option<&Value>) -> Result<Option<&T>, Refusal> {
-    found.map(|value| T::of(value).ok_or_else(|| WrongType.into())).transpose()
+    Ok(typed(lookup::read(server, client, key))?)
 }
 
 /// The value of a key that is changed if it turns out so.
@@ -72,7 +68,7 @@ pub(super) fn find_to_change<'s, T: Typed>(
     client: &Client,
     key: &[u8],
 ) -> Result<Option<&'s T>, Refusal> {
-    typed(server.dbs[client.db].get(key, server.now_ms))
+    Ok(server.dbs[client.db].typed(key, server.now_ms)?)
 }
 
 /// Several values, one after the other; all must be of the type.

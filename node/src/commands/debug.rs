@@ -132,22 +132,28 @@ fn sleep(server: &mut Server, client: &mut Client, args: Args<'_>) {
 fn reload(server: &mut Server, client: &mut Client) {
     let (now, compress) = (server.now_ms, server.config.yes("rdbcompression"));
     let packing = server.limits.packing;
-    for i in 0..server.dbs.len() {
-        let all: Vec<(Vec<u8>, Vec<u8>, Option<i64>)> = server.dbs[i]
-            .iter()
+    // All of it is there before anything is dropped: nothing is lost if something cannot be read.
+    let anew = |db: &Keyspace| {
+        db.iter()
             .filter(|(_, _, expiry)| expiry.is_none_or(|when| when >= now))
-            .map(|(key, value, expiry)| (key.to_vec(), dump::dump(value, compress, &packing), expiry))
-            .collect();
-        server.dbs[i].clear(false);
-        // The newest of a slot came first.
-        for (key, payload, expiry) in all.into_iter().rev() {
-            match dump::restore(&payload, &packing) {
-                Ok(value) => put(&mut server.dbs[i], &key, value, expiry, now),
-                Err(e) => return client.reply.error(format!("Error trying to load the value of a key: {e}")),
+            .map(|(key, value, expiry)| {
+                let value = dump::restore(&dump::dump(value, compress, &packing), &packing)?;
+                Ok((key.to_vec(), value, expiry))
+            })
+            .collect::<Result<Vec<_>, dump::BadPayload>>()
+    };
+    let all: Result<Vec<_>, _> = server.dbs.iter().map(anew).collect();
+    match all {
+        Ok(all) => {
+            for (db, keys) in server.dbs.iter_mut().zip(all) {
+                db.clear(false);
+                // The newest of a slot came first.
+                keys.into_iter().rev().for_each(|(key, value, expiry)| put(db, &key, value, expiry, now));
             }
+            client.reply.ok();
         }
+        Err(e) => client.reply.error(format!("Error trying to load the value of a key: {e}")),
     }
-    client.reply.ok();
 }
 
 fn put(db: &mut Keyspace, key: &[u8], value: Value, expiry: Option<i64>, now: i64) {

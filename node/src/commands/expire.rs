@@ -97,7 +97,6 @@ fn set_expiry(server: &mut Server, client: &mut Client, args: Args<'_>, unit: Un
         return client.reply.error(format!("invalid expire time in '{name}' command"));
     };
     let (now, key) = (server.now_ms, &args[1]);
-    let lazy = server.config.yes("lazyfree-lazy-expire");
     let db = server.db(client);
     let Some(old) = db.expiry(key, now) else {
         return client.reply.int(0);
@@ -111,7 +110,7 @@ fn set_expiry(server: &mut Server, client: &mut Client, args: Args<'_>, unit: Un
         return client.reply.int(0);
     }
     if when <= now {
-        db.delete(key, now, lazy);
+        db.delete_due(key, now);
         db.note(EventKind::Generic, "del", key);
     } else {
         db.set_expiry(key, Some(when));

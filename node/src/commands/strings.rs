@@ -271,18 +271,20 @@ fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
         4 if Asked::option(args, 2).is_some() => Asked::option(args, 2),
         _ => return client.reply.error(text::SYNTAX),
     };
+    let found = match as_string(read(server, client, &args[1])) {
+        Ok(Some(found)) => found,
+        Ok(None) => return client.reply.null(),
+        Err(e) => return client.reply.error(e),
+    };
     // A time is looked at only where there is a string for it.
-    let there = matches!(as_string(server.db(client).get(&args[1], now)), Ok(Some(_)));
-    let expiry = match asked.filter(|_| there) {
+    let expiry = match asked {
         Some((unit, relative, time)) => match Asked::parse(unit, relative, time, now, "getex") {
             Ok(when) => Some(Expiry::At(when)),
             Err(e) => return client.reply.error(e),
         },
         None => (args.len() == 3).then_some(Expiry::Never),
     };
-    if !reply_get(server, client, &args[1]) {
-        return;
-    }
+    reply_str(&mut client.reply, found);
     let db = server.db(client);
     let Some(old) = db.expiry(&args[1], now) else { return };
     let event = match expiry {

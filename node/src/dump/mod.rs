@@ -74,9 +74,15 @@ impl fmt::Display for BadPayload {
 
 impl std::error::Error for BadPayload {}
 
-/// The payload of a value; `compress` is `rdbcompression`.
+/// The payload of a value; `compress` is `rdbcompression`. What it unfolds to is within what [`restore`] allows, so that any value that is
+/// here can be moved.
 pub fn dump(value: &Value, compress: bool, packing: &Packing) -> Vec<u8> {
-    let mut output = write::Output { bytes: Vec::new(), compress, packing, key: None };
+    dump_folded(value, compress, packing, UNFOLDED_LEAST)
+}
+
+/// The same, with another amount that any payload may unfold to.
+fn dump_folded(value: &Value, compress: bool, packing: &Packing, folded: usize) -> Vec<u8> {
+    let mut output = write::Output { bytes: Vec::new(), compress, packing, key: None, folded };
     output.value(value);
     let mut out = output.bytes;
     out.extend_from_slice(&RDB_VERSION.to_le_bytes());
@@ -117,8 +123,11 @@ pub fn restore_within(payload: &[u8], packing: &Packing, most: usize) -> Result<
 /// What a payload of so many bytes may unfold to, in bytes: 128 times its size, which no compressed text exceeds, or 1 GiB
 /// where that is more. Redis has no limit but the memory; its lists stay packed, and take a thirtieth.
 pub fn unfolded(payload: usize) -> usize {
-    payload.saturating_mul(128).max(1 << 30)
+    payload.saturating_mul(UNFOLDED).max(UNFOLDED_LEAST)
 }
+
+const UNFOLDED: usize = 128;
+const UNFOLDED_LEAST: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests {
@@ -272,6 +281,38 @@ mod tests {
         // A string that announces more than it may be is not unfolded at all.
         let string = sealed(&[kind::STRING, kind::ENCODED_LZF, 3, 0x40, 0x50, 0, b'a', 0]);
         assert_eq!(restore_within(&string, &packing, 50), Err(BadPayload::Format));
+    }
+
+    #[test]
+    fn what_is_folded_here_unfolds_within_the_budget() {
+        let packing =
+            Packing { hash_entries: 1000, set_ints: 1000, zset_entries: 1000, ..Packing::default() };
+        let (mut hash, mut list) = (Hash::default(), List::default());
+        let (mut set, mut zset) = (Set::default(), Zset::default());
+        for i in 0..1000 {
+            hash.set(i.to_string().as_bytes(), b"", &packing);
+            set.add(i.to_string().as_bytes(), &packing);
+            zset.insert(i.to_string().as_bytes(), 0.0, &packing);
+        }
+        (0..20_000).for_each(|i| list.push(End::Right, if i < 10_000 { &b"1"[..] } else { b"" }));
+        let values = [hash.into_value(), list.into_value(), set.into_value(), zset.into_value()];
+        for value in values {
+            let large = dump_folded(&value, true, &packing, 0);
+            let budget = UNFOLDED * large.len();
+            assert_eq!(
+                restore_within(&large, &packing, budget).as_ref(),
+                Ok(&value),
+                "{}",
+                value.type_name()
+            );
+            let small = super::dump(&value, true, &packing);
+            assert!(small.len() <= large.len());
+            assert_eq!(super::restore(&small, &packing), Ok(value));
+        }
+        // As tight as ever where there is no need.
+        let mut list = List::default();
+        (0..4000).for_each(|_| list.push(End::Right, &b"1"[..]));
+        assert!(dump(&list.into_value(), true).len() < 200);
     }
 
     quickcheck::quickcheck! {

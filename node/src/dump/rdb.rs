@@ -36,7 +36,8 @@ impl RdbFile {
 
     fn write(&mut self, key: Option<&[u8]>, f: impl FnOnce(&mut Output<'_>)) {
         let bytes = std::mem::take(&mut self.bytes);
-        let mut output = Output { bytes, compress: self.compress, packing: &self.packing, key };
+        let mut output =
+            Output { bytes, compress: self.compress, packing: &self.packing, key, folded: usize::MAX };
         f(&mut output);
         self.bytes = output.bytes;
     }

@@ -1,7 +1,8 @@
 //! Values as Redis 7.0 writes them (rdb.c `rdbSaveObjectType`, `rdbSaveObject`).
 
 use super::listpack::Writer;
-use super::{kind, lzf, ziplist};
+use super::read::ELEMENT;
+use super::{UNFOLDED, kind, lzf, ziplist};
 use crate::keyspace::{Hash, List, Packing, Set, Str, Value, Zset};
 use crate::resp::{parse_i64, score_text};
 
@@ -24,6 +25,14 @@ pub(super) struct Output<'a> {
     pub(super) packing: &'a Packing,
     /// Written behind the byte of the next value's type.
     pub(super) key: Option<&'a [u8]>,
+    /// A value that unfolds to no more than this may be folded as tightly as it can be; a larger one only as far as it is read
+    /// again ([`super::unfolded`]).
+    pub(super) folded: usize,
+}
+
+/// What elements take when they are read, as the reader counts it.
+fn charge<'a>(elements: impl Iterator<Item = &'a [u8]>) -> usize {
+    elements.map(|e| e.len() + ELEMENT).sum()
 }
 
 impl Output<'_> {
@@ -51,7 +60,11 @@ impl Output<'_> {
     fn hash(&mut self, hash: &Hash) {
         if hash.is_packed() && fits_listpack(hash.iter().map(|(f, v)| f.len() + v.len())) {
             self.kind(kind::HASH_LISTPACK);
-            return self.listpack(hash.iter().flat_map(|(f, v)| [f, v]));
+            let elements = || hash.iter().flat_map(|(f, v)| [f, v]);
+            let mut writer = Writer::new();
+            elements().for_each(|e| writer.push(e));
+            let charge = charge(elements());
+            return self.packed(&writer.finish(), charge, charge);
         }
         self.kind(kind::HASH);
         self.len(hash.len());
@@ -65,7 +78,8 @@ impl Output<'_> {
         match set {
             Set::Ints(ints, width) => {
                 self.kind(kind::SET_INTSET);
-                self.string(&ziplist::write_ints(ints, *width));
+                let charge = ints.len() * ELEMENT;
+                self.packed(&ziplist::write_ints(ints, *width), charge, charge);
             }
             Set::Members(members) => {
                 self.kind(kind::SET);
@@ -79,12 +93,14 @@ impl Output<'_> {
     fn zset(&mut self, zset: &Zset) {
         if zset.is_packed() && fits_listpack(zset.iter().map(|(m, _)| m.len())) {
             self.kind(kind::ZSET_LISTPACK);
-            let mut writer = Writer::new();
+            let (mut writer, mut charge) = (Writer::new(), 0);
             for (member, score) in zset.iter() {
+                let score = score_text(score);
                 writer.push(member);
-                writer.push(score_text(score).as_bytes());
+                writer.push(score.as_bytes());
+                charge += member.len() + score.len() + 2 * ELEMENT;
             }
-            return self.string(&writer.finish());
+            return self.packed(&writer.finish(), charge, charge);
         }
         self.kind(kind::ZSET_2);
         self.len(zset.len());
@@ -97,19 +113,22 @@ impl Output<'_> {
     /// Nodes are filled from the head on as far as Redis would.
     fn list(&mut self, list: &List) {
         self.kind(kind::LIST_QUICKLIST_2);
-        let mut nodes: Vec<Vec<u8>> = Vec::new();
-        let mut node = Writer::new();
+        let mut nodes: Vec<(Vec<u8>, usize)> = Vec::new();
+        let (mut node, mut charge) = (Writer::new(), 0);
         for element in list.iter() {
             if node.count() > 0 && !self.fits(&node, element.len()) {
-                nodes.push(std::mem::replace(&mut node, Writer::new()).finish());
+                let full = std::mem::replace(&mut node, Writer::new());
+                nodes.push((full.finish(), std::mem::take(&mut charge)));
             }
             node.push(element);
+            charge += element.len() + ELEMENT;
         }
-        nodes.push(node.finish());
+        nodes.push((node.finish(), charge));
+        let whole = nodes.iter().map(|(_, charge)| charge).sum();
         self.len(nodes.len());
-        for node in nodes {
+        for (node, charge) in nodes {
             self.len(kind::NODE_PACKED as usize);
-            self.string(&node);
+            self.packed(&node, charge, whole);
         }
     }
 
@@ -129,10 +148,14 @@ impl Output<'_> {
         }
     }
 
-    fn listpack<'b>(&mut self, elements: impl Iterator<Item = &'b [u8]>) {
-        let mut writer = Writer::new();
-        elements.for_each(|e| writer.push(e));
-        self.string(&writer.finish());
+    /// Packed elements, for which the reader counts `charge` bytes; `whole` is what it counts for all of the value. The smallest elements
+    /// take two bytes when they are packed, so that they are within its budget at least where they are not compressed.
+    fn packed(&mut self, bytes: &[u8], charge: usize, whole: usize) {
+        let packed = if self.compress { lzf::compress(bytes) } else { None };
+        match packed.filter(|p| whole <= self.folded || charge <= p.len().saturating_mul(UNFOLDED)) {
+            Some(packed) if bytes.len() > MIN_COMPRESSED => self.compressed(&packed, bytes.len()),
+            _ => self.plain(bytes),
+        }
     }
 
     fn str(&mut self, s: &Str) {
@@ -162,12 +185,19 @@ impl Output<'_> {
             && bytes.len() > MIN_COMPRESSED
             && let Some(packed) = lzf::compress(bytes)
         {
-            self.bytes.push(kind::ENCODED_LZF);
-            self.len(packed.len());
-            self.len(bytes.len());
-            self.bytes.extend_from_slice(&packed);
-            return;
+            return self.compressed(&packed, bytes.len());
         }
+        self.plain(bytes);
+    }
+
+    fn compressed(&mut self, packed: &[u8], len: usize) {
+        self.bytes.push(kind::ENCODED_LZF);
+        self.len(packed.len());
+        self.len(len);
+        self.bytes.extend_from_slice(packed);
+    }
+
+    fn plain(&mut self, bytes: &[u8]) {
         self.len(bytes.len());
         self.bytes.extend_from_slice(bytes);
     }

@@ -5,7 +5,10 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicIsize, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::slot_map::SlotMap;
@@ -48,9 +51,10 @@ struct Done {
 }
 
 impl Garbage {
-    /// How many objects wait to be freed.
+    /// How many objects wait to be freed. What is freed of the others has been reported by then: [`Garbage::settle`] takes all of it into
+    /// account if it is called afterwards.
     pub fn pending(&self) -> usize {
-        self.done.pending.load(Relaxed)
+        self.done.pending.load(Acquire)
     }
 
     /// How many objects the thread has freed.
@@ -66,7 +70,16 @@ impl Garbage {
     /// Takes the memory that the thread has freed since the last call off this thread's account. To be called by the thread that has
     /// allocated it.
     pub fn settle(&self) {
-        memory::freed_elsewhere(self.done.bytes.swap(0, Relaxed));
+        // Mostly there is nothing, and to look costs less than to exchange. What comes in between is taken at the next call.
+        if self.done.bytes.load(Relaxed) != 0 {
+            memory::freed_elsewhere(self.done.bytes.swap(0, Relaxed));
+        }
+    }
+
+    /// Something waits and is never freed.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) {
+        self.done.pending.fetch_add(1, Relaxed);
     }
 
     /// Throws a value away: here, or if it is large and `lazy`, by the thread.
@@ -106,15 +119,23 @@ impl Garbage {
 fn free(receiver: &Receiver<(Trash, usize)>, done: &Done) {
     // All that happens here is counted: the queue's own memory too, which the sender has allocated.
     let mut before = memory::balance();
+    let mut report = || {
+        let now = memory::balance();
+        done.bytes.fetch_add(std::mem::replace(&mut before, now) - now, Relaxed);
+    };
     for (trash, objects) in receiver {
         match trash {
             Trash::Value(value) => drop(value),
-            Trash::Slots(slots) => drop(slots),
+            // Bit by bit: what is free may be used.
+            Trash::Slots(slots) => slots.into_iter().for_each(|slot| {
+                drop(slot);
+                report();
+            }),
         }
-        let now = memory::balance();
-        done.bytes.fetch_add(std::mem::replace(&mut before, now) - now, Relaxed);
+        report();
         done.freed.fetch_add(objects, Relaxed);
-        done.pending.fetch_sub(objects, Relaxed);
+        // Behind the bytes: whoever sees that nothing waits sees them too.
+        done.pending.fetch_sub(objects, Release);
     }
 }
 

@@ -34,7 +34,7 @@ pub use random::{random, random_below};
 pub use set::Set;
 pub use snapshot::{Keep, Progress};
 pub use usage::{Pick, Usage, UseNote};
-pub use value::{Packing, Str, Typed, Value, WrongType};
+pub use value::{Packing, Str, Typed, Value, WrongType, typed};
 pub use zset::Zset;
 
 use events::Events;
@@ -194,16 +194,11 @@ impl Keyspace {
         self.slots[slot.index()].entry_mut(at).map(|e| &mut e.value)
     }
 
-    /// The same; if it was changed, that is to be told with [`Keyspace::tell_change`].
+    /// The same; if it was changed, that is to be told with [`Keyspace::changed`].
     pub fn get_mut_untold(&mut self, key: &[u8], now: i64) -> Option<&mut Value> {
         let (slot, at) = self.live(key, now)?;
         self.preserve(slot);
         self.slots[slot.index()].entry_mut(at).map(|e| &mut e.value)
-    }
-
-    /// The value of a key was changed in place.
-    pub fn tell_change(&mut self, key: &[u8]) {
-        self.changed(key);
     }
 
     /// The same as [`Keyspace::get`] where this is no use of the key.
@@ -235,14 +230,14 @@ impl Keyspace {
     }
 
     /// A key is changed: it counts, and breaks the transactions of those who watch it.
-    fn changed(&mut self, key: &[u8]) {
+    pub fn changed(&mut self, key: &[u8]) {
         self.changes += 1;
         self.watched.changed(key);
     }
 
     /// The value of a key that should be of type `T`. A key whose time has come is dropped.
     pub fn typed<T: Typed>(&mut self, key: &[u8], now: i64) -> Result<Option<&T>, WrongType> {
-        self.get(key, now).map(|value| T::of(value).ok_or(WrongType)).transpose()
+        typed(self.get(key, now))
     }
 
     /// The same, to be changed in place; whoever calls this is about to change it.
@@ -345,6 +340,11 @@ impl Keyspace {
             }
             None => false,
         }
+    }
+
+    /// Drops a key whose time has just been set to one that has come.
+    pub fn delete_due(&mut self, key: &[u8], now: i64) -> bool {
+        self.delete(key, now, self.lazy.expired)
     }
 
     /// Drops a key on the way to something else.

@@ -1,7 +1,8 @@
 //! All keys of a database as they were at one moment, handed over bit by bit while clients go on.
 //!
 //! Nothing is copied at the start. A slot that is about to be changed is handed over first, as far as that was not done yet: what
-//! is handed over is exactly what was there at the start. A write pays for what is left of its slot, and for no other.
+//! is handed over is exactly what was there at the start. A write pays for what is left of its slot, and for no other; if that is more than
+//! whoever takes the keys may hold, the snapshot ends.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,6 +19,9 @@ pub trait Keep: std::fmt::Debug {
 
     /// Whether it has taken enough for now.
     fn is_full(&self) -> bool;
+
+    /// Whether it has been given more than it may hold: it takes nothing any more, and the snapshot ends.
+    fn is_cut(&self) -> bool;
 }
 
 /// How far a snapshot is.
@@ -27,7 +31,7 @@ pub enum Progress {
     More,
     /// All keys have been handed over.
     Done,
-    /// The keys were dropped or exchanged as a whole meanwhile: the rest cannot be had.
+    /// The keys were dropped or exchanged as a whole meanwhile, or whoever takes them was given too much: the rest cannot be had.
     Lost,
 }
 
@@ -45,14 +49,17 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Hands over what is left of a slot; with `bounded`, until that is enough for now.
-    fn hand_over(&mut self, slot: Slot, map: &SlotMap, usage: Usage, bounded: bool) {
+    /// Hands over what is left of a slot; with `bounded`, until that is enough for now. False if it cannot be had at all.
+    fn hand_over(&mut self, slot: Slot, map: &SlotMap, usage: Usage, bounded: bool) -> bool {
         let mut to = self.to.borrow_mut();
         let first = self.current.filter(|(current, _)| *current == slot).map_or(0, |(_, place)| place);
         for place in first..map.places() {
+            if to.is_cut() {
+                return false;
+            }
             if bounded && to.is_full() {
                 self.current = Some((slot, place));
-                return;
+                return true;
             }
             if let Some(entry) = map.entry(place as u32) {
                 let used = self.began.map(|began| usage.note(entry.used, began));
@@ -61,6 +68,7 @@ impl Snapshot {
         }
         self.current = self.current.filter(|(current, _)| *current != slot);
         self.pending.remove(slot);
+        true
     }
 }
 
@@ -81,7 +89,10 @@ impl Keyspace {
             if snapshot.to.borrow().is_full() {
                 return Progress::More;
             }
-            snapshot.hand_over(slot, &self.slots[slot.index()], self.usage, true);
+            if !snapshot.hand_over(slot, &self.slots[slot.index()], self.usage, true) {
+                self.snapshots.swap_remove(i);
+                return Progress::Lost;
+            }
         }
         self.snapshots.swap_remove(i);
         Progress::Done
@@ -94,11 +105,10 @@ impl Keyspace {
 
     /// A slot is about to be changed. Without snapshots this is one comparison.
     pub(super) fn preserve(&mut self, slot: Slot) {
-        for snapshot in &mut self.snapshots {
-            if snapshot.pending.contains(slot) {
-                snapshot.hand_over(slot, &self.slots[slot.index()], self.usage, false);
-            }
-        }
+        self.snapshots.retain_mut(|snapshot| {
+            !snapshot.pending.contains(slot)
+                || snapshot.hand_over(slot, &self.slots[slot.index()], self.usage, false)
+        });
     }
 }
 
@@ -109,10 +119,17 @@ mod tests {
     use super::super::Expiry;
     use super::*;
 
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     struct Taken {
         keys: BTreeMap<Vec<u8>, (Value, Option<i64>)>,
         room: usize,
+        most: usize,
+    }
+
+    impl Default for Taken {
+        fn default() -> Self {
+            Self { keys: BTreeMap::new(), room: 0, most: usize::MAX }
+        }
     }
 
     impl Keep for Taken {
@@ -124,6 +141,10 @@ mod tests {
 
         fn is_full(&self) -> bool {
             self.room == 0
+        }
+
+        fn is_cut(&self) -> bool {
+            self.keys.len() > self.most
         }
     }
 
@@ -163,6 +184,24 @@ mod tests {
             let ended = keys.go_on_with_snapshot(7);
             matches!(ended, Progress::Done | Progress::Lost) && taken.borrow().keys == before
         }
+    }
+
+    #[test]
+    fn a_write_hands_over_no_more_than_may_be_held() {
+        let mut keys = Keyspace::new();
+        (0..100u8).for_each(|n| {
+            keys.set(format!("{{tag}}{n}").as_bytes(), Value::string(&[n]), Expiry::Never, 0);
+        });
+        let few = Rc::new(RefCell::new(Taken { most: 10, ..Taken::default() }));
+        let many = Rc::new(RefCell::new(Taken { most: 100, ..Taken::default() }));
+        keys.start_snapshot(1, few.clone(), Some(0));
+        keys.start_snapshot(2, many.clone(), Some(0));
+        keys.set(b"other", Value::string(b""), Expiry::Never, 0);
+        assert_eq!((few.borrow().keys.len(), many.borrow().keys.len()), (0, 0));
+        keys.set(b"{tag}0", Value::string(b""), Expiry::Never, 0);
+        assert_eq!((few.borrow().keys.len(), many.borrow().keys.len()), (11, 100));
+        assert_eq!(keys.go_on_with_snapshot(1), Progress::Lost);
+        assert_eq!(keys.go_on_with_snapshot(2), Progress::Done);
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub trait Typed: Default {
     fn into_value(self) -> Value;
 }
 
+/// A value that was found should be of type `T`.
+pub fn typed<T: Typed>(found: Option<&Value>) -> Result<Option<&T>, WrongType> {
+    found.map(|value| T::of(value).ok_or(WrongType)).transpose()
+}
+
 macro_rules! typed {
     ($type:ident, $value:pat => $inner:expr, $make:expr) => {
         impl Typed for $type {

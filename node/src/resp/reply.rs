@@ -104,9 +104,7 @@ impl Reply {
 
     /// A status line of bytes, which hold no line end.
     pub fn status_bytes(&mut self, line: &[u8]) {
-        self.raw(b"+");
-        self.raw(line);
-        self.raw(b"\r\n");
+        self.line(b'+', line);
     }
 
     /// Bytes that are a reply already.
@@ -129,9 +127,7 @@ impl Reply {
 
     /// A status line.
     pub fn status(&mut self, text: &str) {
-        self.raw(b"+");
-        self.raw(text.as_bytes());
-        self.raw(b"\r\n");
+        self.line(b'+', text.as_bytes());
     }
 
     /// An error line. `text` starts with its code (`WRONGTYPE ...`) after a `-`, or gets `ERR ` in front
@@ -166,10 +162,10 @@ impl Reply {
         let bytes = bytes.as_ref();
         if self.has_room() {
             self.buf.reserve(bytes.len() + 32);
+            self.add_line(b'$', itoa::Buffer::new().format(bytes.len()).as_bytes());
+            self.buf.extend_from_slice(bytes);
+            self.buf.extend_from_slice(b"\r\n");
         }
-        self.header(b'$', bytes.len() as i64);
-        self.raw(bytes);
-        self.raw(b"\r\n");
     }
 
     /// A bulk string that is a number.
@@ -237,9 +233,7 @@ impl Reply {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
-                self.raw(b",");
-                self.raw(text.as_bytes());
-                self.raw(b"\r\n");
+                self.line(b',', text.as_bytes());
             }
         }
     }
@@ -259,9 +253,20 @@ impl Reply {
     }
 
     fn header(&mut self, kind: u8, n: i64) {
-        self.raw(&[kind]);
-        self.raw(itoa::Buffer::new().format(n).as_bytes());
-        self.raw(b"\r\n");
+        self.line(kind, itoa::Buffer::new().format(n).as_bytes());
+    }
+
+    /// A line that begins with the letter of its kind, if there is room.
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        if self.has_room() {
+            self.add_line(kind, text);
+        }
+    }
+
+    fn add_line(&mut self, kind: u8, text: &[u8]) {
+        self.buf.push(kind);
+        self.buf.extend_from_slice(text);
+        self.buf.extend_from_slice(b"\r\n");
     }
 }
 

@@ -216,6 +216,8 @@ impl Client {
             + self.reply.capacity()
             + queue
             + self.names
+            + self.name.capacity()
+            + self.library.iter().map(Vec::capacity).sum::<usize>()
             + backup
     }
 

@@ -21,9 +21,6 @@ const OUTPUT_LIMIT: usize = 4 * 1024 * 1024;
 /// A client's memory for requests is given back above this, in bytes.
 const KEPT_INPUT: usize = READ_CHUNK;
 
-/// A buffer of a client's own has at least this size when it grows, in bytes.
-const LEAST_INPUT: usize = 1024;
-
 thread_local! {
     /// The buffer that idle connections read into: most have none of their own.
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -116,8 +113,7 @@ impl Connection {
         let mut server = self.shared.borrow_mut();
         let mut client = self.client.borrow_mut();
         server.tick();
-        client.queued_input = self.input.end - self.input.start;
-        client.input_room = self.input.data.len() - client.queued_input;
+        self.input.tell(&mut client);
         let mut limits = Limits { max_bulk: server.limits.max_bulk, unauthenticated: false };
         loop {
             if client.close != Close::Open
@@ -133,8 +129,7 @@ impl Connection {
                 break;
             }
             limits.unauthenticated = !client.authenticated;
-            let most = server.most_output(&client);
-            client.reply.set_limit(most);
+            server.bound_output(&mut client);
             let bytes = &self.input.data[self.input.start..self.input.end];
             let complete = match self.postponed.take() {
                 Some(len) => Ok(Some(len)),
@@ -159,8 +154,7 @@ impl Connection {
         }
         client.active_ms = server.now_ms;
         self.input.settle();
-        client.queued_input = self.input.end - self.input.start;
-        client.input_room = self.input.data.len() - client.queued_input;
+        self.input.tell(&mut client);
         let second = server.now_ms / 1000;
         server.stats.waiting.input(client.queued_input, second);
         if client.queued_input + self.parser.memory() > server.limits.query_buffer {
@@ -200,7 +194,7 @@ impl Connection {
         if sent > 0 {
             let mut server = self.shared.borrow_mut();
             if let Some(backup) = &mut client.backup {
-                backup.taken_ms = server.now_ms;
+                backup.taken(unsent, server.now_ms);
             }
             // Whoever reads a long reply is not idle.
             client.active_ms = server.now_ms;
@@ -233,6 +227,7 @@ impl Connection {
             Poll::Ready(_) => Poll::Ready(Event::Ended),
             Poll::Pending => {
                 self.input.give_back();
+                self.input.tell(&mut self.client.borrow_mut());
                 Poll::Pending
             }
         }
@@ -240,34 +235,46 @@ impl Connection {
 }
 
 impl Input {
-    /// Room to read into: the shared buffer if nothing waits here, more of its own if that is full.
+    /// Room to read into, a whole chunk at least: the shared buffer if there is little here, more of its own if that is full.
     fn make_room(&mut self) {
-        if self.data.is_empty() {
-            self.data = SPARE.take();
-            if self.data.is_empty() {
-                self.data.resize(READ_CHUNK, 0);
-            }
+        if self.data.len() < READ_CHUNK {
+            let mut room = SPARE.take();
+            room.resize(READ_CHUNK, 0);
+            let kept = self.end - self.start;
+            room[..kept].copy_from_slice(&self.data[self.start..self.end]);
+            *self = Self { data: room, start: 0, end: kept };
         }
-        if self.start > 0 && self.end == self.data.len() {
-            self.data.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+        if self.end == self.data.len() {
+            self.move_to_front();
         }
         if self.end == self.data.len() {
             // Twice what has really arrived, whatever was announced.
-            self.data.resize((self.data.len() * 2).max(LEAST_INPUT), 0);
+            self.data.resize(self.data.len() * 2, 0);
         }
     }
 
-    /// After commands have run: forget them.
+    /// The client's memory is counted and shown.
+    fn tell(&self, client: &mut Client) {
+        client.queued_input = self.end - self.start;
+        client.input_room = self.data.len() - client.queued_input;
+    }
+
+    fn move_to_front(&mut self) {
+        self.data.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+    }
+
+    /// After commands have run: forget them. A buffer that has grown for one of them shrinks when what is left does not need it.
     fn settle(&mut self) {
-        if self.start == self.end {
-            self.start = 0;
-            self.end = 0;
-            if self.data.len() > KEPT_INPUT {
-                self.data.truncate(KEPT_INPUT);
-                self.data.shrink_to_fit();
-            }
+        let kept = self.end - self.start;
+        if kept == 0 {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.data.len() > KEPT_INPUT && kept <= KEPT_INPUT / 2 {
+            self.move_to_front();
+            self.data.truncate(KEPT_INPUT);
+            self.data.shrink_to_fit();
         }
     }
 
@@ -279,10 +286,74 @@ impl Input {
             return;
         }
         let own = self.data[self.start..self.end].to_vec();
-        (self.start, self.end) = (0, kept);
-        let given = std::mem::replace(&mut self.data, own);
+        let given = std::mem::replace(self, Self { data: own, start: 0, end: kept }).data;
         if given.len() == READ_CHUNK {
             SPARE.set(given);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Input {
+        /// Bytes arrive as far as there is room; how many of them do.
+        fn arrive(&mut self, bytes: usize) -> usize {
+            self.make_room();
+            let n = bytes.min(self.data.len() - self.end);
+            self.data[self.end..][..n].fill(b'x');
+            self.end += n;
+            n
+        }
+
+        fn run(&mut self, bytes: usize) {
+            self.start += bytes;
+            self.settle();
+        }
+    }
+
+    #[test]
+    fn a_request_that_came_split_leaves_no_small_buffer() {
+        let mut input = Input::default();
+        for kept in [3, 1000, READ_CHUNK / 8] {
+            assert_eq!(input.arrive(kept), kept);
+            input.give_back();
+            assert_eq!((input.data.len(), input.end - input.start), (kept, kept), "set aside");
+            // Its rest, and what comes behind: never quite whole.
+            for _ in 0..5 {
+                let n = input.arrive(READ_CHUNK - kept);
+                assert_eq!(n, READ_CHUNK - kept, "a whole chunk at once");
+                input.run(n);
+            }
+            input.run(kept);
+            input.give_back();
+            assert_eq!(input.data.capacity(), 0);
+        }
+    }
+
+    #[test]
+    fn a_grown_buffer_shrinks_while_more_comes() {
+        let mut input = Input::default();
+        let mut arrived = 0;
+        while arrived < 1_000_000 {
+            arrived += input.arrive(1_000_000 - arrived);
+        }
+        assert_eq!(input.data.len(), 16 * READ_CHUNK);
+        input.settle();
+        assert_eq!(input.data.len(), 16 * READ_CHUNK, "it is needed");
+        input.run(arrived - 10);
+        assert_eq!((input.data.len(), input.start, input.end), (READ_CHUNK, 0, 10));
+        assert!(input.data.capacity() < 2 * READ_CHUNK);
+        // Nothing is left of it, nor of what never grew so far.
+        input.run(10);
+        input.give_back();
+        assert_eq!(input.data.capacity(), 0);
+        assert_eq!(input.arrive(READ_CHUNK / 2), READ_CHUNK / 2);
+        input.give_back();
+        assert_eq!(input.data.len(), READ_CHUNK, "too much to be set aside");
+        input.run(READ_CHUNK / 2);
+        input.give_back();
+        assert_eq!(input.data.capacity(), 0);
     }
 }

@@ -53,11 +53,15 @@ impl Server {
         self.limits.output[class]
     }
 
-    /// Where the writing of replies stops: the connection is closed once it has come so far ([`Server::check_output`]).
-    pub(crate) fn most_output(&self, client: &Client) -> usize {
-        match self.output_limit(client).hard {
+    /// Says where the writing of replies stops: the connection is closed once it has come so far ([`Server::check_output`]).
+    pub(crate) fn bound_output(&self, client: &mut Client) {
+        let most = match self.output_limit(client).hard {
             0 => LONGEST_REPLY,
             hard => hard.min(LONGEST_REPLY),
+        };
+        client.reply.set_limit(most);
+        if let Some(backup) = &client.backup {
+            backup.bound(client.reply.pending().len(), most);
         }
     }
 
@@ -70,6 +74,7 @@ impl Server {
         let since = if soft { Some(*client.soft_limit_since.get_or_insert(self.now_ms)) } else { None };
         client.soft_limit_since = since;
         let over = client.reply.is_cut()
+            || client.backup.as_ref().is_some_and(Backup::is_cut)
             || limit.hard > 0 && waiting > limit.hard
             || since.is_some_and(|since| self.now_ms - since > limit.soft_ms)
             || !client.authenticated && waiting > UNAUTHENTICATED;
