@@ -143,13 +143,23 @@ fn free(receiver: &Receiver<(Trash, usize)>, done: &Done) {
 mod tests {
     use std::rc::Rc;
 
-    use super::super::{End, Expiry, Keyspace, List, Typed};
+    use super::super::{End, Expiry, Hash, Keyspace, List, Packing, Typed};
     use super::*;
 
-    fn list(len: usize) -> Value {
+    fn hash(len: usize) -> Value {
+        let mut hash = Hash::default();
+        hash.spread();
+        for i in 0..len {
+            hash.set(i.to_string().as_bytes(), b"", &Packing::default());
+        }
+        hash.into_value()
+    }
+
+    #[test]
+    fn the_pieces_of_a_list_are_its_chunks() {
         let mut list = List::default();
-        (0..len).for_each(|i| list.push(End::Right, i.to_string().as_bytes()));
-        list.into_value()
+        (0..100_000).for_each(|_| list.push(End::Right, b"12345"));
+        assert!((100_000 / 600..100_000 / 500).contains(&list.into_value().pieces()));
     }
 
     /// Waits for the thread, and reports what it has freed.
@@ -168,16 +178,16 @@ mod tests {
         let mut keys = Keyspace::new();
         keys.set_disposal(Rc::clone(&garbage), lazy);
         // The thread and all tables are there.
-        keys.set(b"k", list(65), Expiry::Never, 0);
+        keys.set(b"k", hash(65), Expiry::Never, 0);
         keys.delete(b"k", 0, true);
         settled(&garbage);
         let before = memory::balance();
-        keys.set(b"k", list(100_000), Expiry::Never, 0);
+        keys.set(b"k", hash(100_000), Expiry::Never, 0);
         assert!(memory::balance() - before > 1_000_000);
-        keys.set(b"k", list(64), Expiry::Never, 0);
-        keys.set(b"k", list(100_000), Expiry::At(5), 0);
+        keys.set(b"k", hash(64), Expiry::Never, 0);
+        keys.set(b"k", hash(100_000), Expiry::At(5), 0);
         assert_eq!(keys.expire_cycle(6, 10), 1);
-        (0..100u8).for_each(|i| keys.set(&[i], list(70), Expiry::Never, 0));
+        (0..100u8).for_each(|i| keys.set(&[i], hash(70), Expiry::Never, 0));
         keys.clear(true);
         assert!(settled(&garbage) - before < 100_000, "all but the table of slots");
         assert_eq!((garbage.freed(), garbage.pending()), (1 + 1 + 1 + 100, 0), "64 pieces are not large");

@@ -3,6 +3,7 @@
 //! It has no globals and no clock: the time (Unix, in milliseconds) is handed in. Several single-threaded
 //! workers could each own the maps of their slots.
 
+mod chunk;
 mod dict;
 mod events;
 mod garbage;

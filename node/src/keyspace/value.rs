@@ -122,7 +122,7 @@ impl Value {
         match self {
             Self::Hash(hash) if !hash.is_packed() => hash.len(),
             Self::Zset(zset) if !zset.is_packed() => zset.len(),
-            Self::List(list) => list.len(),
+            Self::List(list) => list.pieces(),
             Self::Set(set) if !matches!(**set, Set::Ints(..)) => set.len(),
             _ => 1,
         }
