@@ -23,6 +23,13 @@ pub struct Explored {
     pub report: Report<World>,
 }
 
+/// Whether comparisons that take long are wanted too: with `SLOTPROOF_LONG` in the environment. The full tests are to end within 40 minutes without it.
+pub fn long() -> bool {
+    let wanted = std::env::var_os("SLOTPROOF_LONG").is_some();
+    eprintln!("SLOTPROOF_LONG is {}", if wanted { "set" } else { "not set: the largest are left out" });
+    wanted
+}
+
 /// Explores a scenario to its end.
 ///
 /// # Panics

@@ -598,6 +598,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("fd-5-cut-out"),
     built_in!("fd-5-cut-in"),
     built_in!("fd-5-healthy"),
+    built_in!("fd-5-minority"),
     built_in!("fd-5-2-crashes"),
     built_in!("fd-5-death-pause"),
     built_in!("fd-5-death-cut-out"),
