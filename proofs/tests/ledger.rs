@@ -177,11 +177,11 @@ fn stateright_counts_the_same() {
     by_stateright(0..250_000, 1);
 }
 
-/// Without `SLOTPROOF_LONG` the six larger worlds are left out, for the minutes that they take.
+/// Without `SLOTPROOF_LONG` the eight larger worlds are left out, for the minutes that they take.
 #[test]
 #[ignore = "takes minutes"]
 fn stateright_counts_the_same_of_large_worlds() {
-    by_stateright(250_000..if long() { usize::MAX } else { 3_000_000 }, 2);
+    by_stateright(250_000..if long() { usize::MAX } else { 2_000_000 }, 2);
 }
 
 #[test]
