@@ -14,6 +14,8 @@ const MAX_STRING: u64 = 512 * 1024 * 1024;
 
 /// What an element of a collection takes beside its bytes, in bytes, counted roughly.
 pub(super) const ELEMENT: usize = 64;
+/// The same of a list, which is packed.
+pub(super) const LIST_ELEMENT: usize = 4;
 
 enum Length {
     Plain(u64),
@@ -61,15 +63,15 @@ impl<'a> Reader<'a> {
         let mut list = List::default();
         let mut add = |elements: Elements| elements.into_iter().for_each(|e| list.push(End::Right, e));
         if form == kind::LIST_ZIPLIST {
-            add(self.packed(ziplist::read_ziplist)?);
+            add(self.packed(ziplist::read_ziplist, LIST_ELEMENT)?);
         } else {
             for _ in 0..self.plain_length()? {
                 match form {
-                    kind::LIST => add(vec![self.string()?.into()]),
-                    kind::LIST_QUICKLIST => add(self.packed(ziplist::read_ziplist)?),
+                    kind::LIST => add(vec![self.element(LIST_ELEMENT)?.into()]),
+                    kind::LIST_QUICKLIST => add(self.packed(ziplist::read_ziplist, LIST_ELEMENT)?),
                     _ => match self.plain_length()? {
-                        kind::NODE_PLAIN => add(vec![self.string()?.into()]),
-                        kind::NODE_PACKED => add(self.packed(listpack::read)?),
+                        kind::NODE_PLAIN => add(vec![self.element(LIST_ELEMENT)?.into()]),
+                        kind::NODE_PACKED => add(self.packed(listpack::read, LIST_ELEMENT)?),
                         _ => return None,
                     },
                 }
@@ -119,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     fn packed_hash(&mut self, read: fn(&[u8]) -> Option<Elements>) -> Option<Hash> {
-        let elements = self.packed(read)?;
+        let elements = self.packed(read, ELEMENT)?;
         let mut hash = Hash::default();
         if elements.len() / 2 > self.packing.hash_entries {
             hash.spread();
@@ -140,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 
     fn packed_zset(&mut self, read: fn(&[u8]) -> Option<Elements>) -> Option<Zset> {
-        let elements = self.packed(read)?;
+        let elements = self.packed(read, ELEMENT)?;
         let (pairs, rest) = elements.as_chunks::<2>();
         if !rest.is_empty() {
             return None;
@@ -195,17 +197,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Elements that are packed into a string.
-    fn packed(&mut self, read: fn(&[u8]) -> Option<Elements>) -> Option<Elements> {
+    /// Elements that are packed into a string; each takes so much beside its bytes.
+    fn packed(&mut self, read: fn(&[u8]) -> Option<Elements>, beside: usize) -> Option<Elements> {
         let elements = read(&self.bytes()?)?;
-        self.charge(elements.iter().map(|e| e.len() + ELEMENT).sum())?;
+        self.charge(elements.iter().map(|e| e.len() + beside).sum())?;
         Some(elements)
     }
 
     /// A string that is part of the value.
     fn string(&mut self) -> Option<Vec<u8>> {
+        self.element(ELEMENT)
+    }
+
+    /// The same, which takes so much beside its bytes.
+    fn element(&mut self, beside: usize) -> Option<Vec<u8>> {
         let bytes = self.bytes()?;
-        self.charge(bytes.len() + ELEMENT)?;
+        self.charge(bytes.len() + beside)?;
         Some(bytes)
     }
 

@@ -1,7 +1,7 @@
 //! Values as Redis 7.0 writes them (rdb.c `rdbSaveObjectType`, `rdbSaveObject`).
 
 use super::listpack::Writer;
-use super::read::ELEMENT;
+use super::read::{ELEMENT, LIST_ELEMENT};
 use super::{UNFOLDED, kind, lzf, ziplist};
 use crate::keyspace::{Hash, List, Packing, Set, Str, Value, Zset};
 use crate::resp::{parse_i64, score_text};
@@ -121,7 +121,7 @@ impl Output<'_> {
                 nodes.push((full.finish(), std::mem::take(&mut charge)));
             }
             node.push(element);
-            charge += element.len() + ELEMENT;
+            charge += element.len() + LIST_ELEMENT;
         }
         nodes.push((node.finish(), charge));
         let whole = nodes.iter().map(|(_, charge)| charge).sum();
@@ -151,10 +151,12 @@ impl Output<'_> {
     /// Packed elements, for which the reader counts `charge` bytes; `whole` is what it counts for all of the value. The smallest elements
     /// take two bytes when they are packed, so that they are within its budget at least where they are not compressed.
     fn packed(&mut self, bytes: &[u8], charge: usize, whole: usize) {
-        let packed = if self.compress { lzf::compress(bytes) } else { None };
-        match packed.filter(|p| whole <= self.folded || charge <= p.len().saturating_mul(UNFOLDED)) {
-            Some(packed) if bytes.len() > MIN_COMPRESSED => self.compressed(&packed, bytes.len()),
-            _ => self.plain(bytes),
+        match self
+            .by_lzf(bytes)
+            .filter(|p| whole <= self.folded || charge <= p.len().saturating_mul(UNFOLDED))
+        {
+            Some(packed) => self.compressed(&packed, bytes.len()),
+            None => self.plain(bytes),
         }
     }
 
@@ -181,13 +183,15 @@ impl Output<'_> {
             }
             return;
         }
-        if self.compress
-            && bytes.len() > MIN_COMPRESSED
-            && let Some(packed) = lzf::compress(bytes)
-        {
-            return self.compressed(&packed, bytes.len());
+        match self.by_lzf(bytes) {
+            Some(packed) => self.compressed(&packed, bytes.len()),
+            None => self.plain(bytes),
         }
-        self.plain(bytes);
+    }
+
+    /// The same, compressed, if that is asked for and helps.
+    fn by_lzf(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.compress && bytes.len() > MIN_COMPRESSED { lzf::compress(bytes) } else { None }
     }
 
     fn compressed(&mut self, packed: &[u8], len: usize) {
