@@ -160,7 +160,7 @@ fn one_that_monitors_and_never_reads_is_closed() {
 fn a_payload_that_unfolds_beyond_the_memory_is_refused() {
     let server = TestServer::start(&["--maxmemory", "40mb", "--list-compress-depth", "0"]);
     let mut client = server.client();
-    // A list of 60,000 equal elements is dumped in few bytes; twenty times its nodes are no list that fits.
+    // A list of 60,000 equal elements is dumped in few bytes; two hundred times its nodes are no list that fits.
     let elements: Vec<&[u8]> = std::iter::repeat_n(&b"1"[..], 60_000).collect();
     assert_eq!(client.run_args(&[&[&b"RPUSH"[..], b"k"], &elements[..]].concat()), ":60000");
     client.send(&[b"DUMP", b"k"]);
@@ -171,9 +171,9 @@ fn a_payload_that_unfolds_beyond_the_memory_is_refused() {
     assert_eq!(client.run("FLUSHALL"), "+OK");
     let body = &payload[..payload.len() - 10];
     assert!(body[1] < 64, "{} nodes", body[1]);
-    let nodes = u32::from(body[1]) * 20;
+    let nodes = u32::from(body[1]) * 200;
     let mut many = [&body[..1], &[0x80], &nodes.to_be_bytes()].concat();
-    (0..20).for_each(|_| many.extend_from_slice(&body[2..]));
+    (0..200).for_each(|_| many.extend_from_slice(&body[2..]));
     many.extend_from_slice(&payload[payload.len() - 10..payload.len() - 8]);
     let crc = slotproof_node::dump::crc64(0, &many);
     many.extend_from_slice(&crc.to_le_bytes());
