@@ -111,7 +111,7 @@ ledger! {
 }
 
 /// Above 20 million states, or too long for every day: `slotproof check --all` explores them.
-const FURTHER: [Row; 11] = [
+const FURTHER: [Row; 13] = [
     ("gossip-3-chain-late", 1, 25_894_644, 39, "L2 22"),
     ("fd-5-crash-late", 1, 609_849, 24, ""),
     ("fd-5-death-pause", 0, 433_077, 30, ""),
@@ -123,6 +123,8 @@ const FURTHER: [Row; 11] = [
     ("fd-5-2-cuts-out", 0, 466_547, 31, ""),
     ("fd-5-2-cuts-in", 0, 466_550, 31, ""),
     ("fd-5-cut-both", 0, 911_851, 31, ""),
+    ("migration-crash-2-slots-client", 0, 6_176_164, 38, "S6 12, S7 9, S8 10"),
+    ("migration-power-2-slots-client", 0, 15_810_605, 39, "L1 19, L2 19, S10 10, S6 12, S7 9, S8 11, S9 8"),
 ];
 
 fn compare((name, d, states, depth, violated): Row) -> Explored {
