@@ -53,6 +53,11 @@ fn s1_when_collisions_are_not_resolved() {
 }
 
 #[test]
+fn l3_when_collisions_are_not_resolved() {
+    caught(&built_in("gossip-collision"), Fault::NoCollisionResolution, "L3");
+}
+
+#[test]
 fn s4_when_a_recorded_epoch_goes_back() {
     let mut s = migration();
     s.d = 1;
