@@ -183,7 +183,7 @@ impl RouteTable {
         if mine { Route::Serve } else { Route::Moved(slot, self.nodes[usize::from(owner)].id) }
     }
 
-    /// The position of a slot's owner in [`Self::nodes`].
+    /// The node that owns a slot, if one does.
     pub fn owner(&self, slot: Slot) -> Option<&RouteNode> {
         self.owners.get(slot.index()).filter(|&&o| o != NO_OWNER).map(|&o| &self.nodes[usize::from(o)])
     }

@@ -4,9 +4,9 @@
 //!
 //! What keeps it small, and exact:
 //! - **Parked headers.** There is no send action for heartbeats. A heartbeat delivers its sender's *current* header in one step, while its link
-//!   holds nothing. Only a header that became stale can wait on a link, and how many may is the bound `d` of the scenario ([`links`]).
-//! - **Interned contents, memoised steps** ([`contents`]). A state is numbers.
-//! - **Labels instead of values** for the copies of a key: the last acknowledged one, an older one, one of a node that was not legitimate ([`clients`]).
+//!   holds nothing. Only a header that became stale can wait on a link, and how many may is the bound `d` of the scenario (`links.rs`).
+//! - **Interned contents, memoised steps** (`contents.rs`). A state is numbers.
+//! - **Labels instead of values** for the copies of a key: the last acknowledged one, an older one, one of a node that was not legitimate (`clients.rs`).
 //!
 //! No rule of the protocol is written here: clients route with [`crate::RouteTable::route`], MIGRATE decides with [`crate::migrate::Transfer`].
 
