@@ -315,12 +315,71 @@ const SERVER: &str = "
     UNSUBSCRIBE a
 ";
 
+/// What only looking at the other server tells: options said twice, EXEC that is refused, numbers out of range.
+const ODDITIES: &str = "
+    SET k v EX 10 EX 20
+    SET k v PX 10000 PX 20000 GET
+    SET k v EX x EX 20
+    SET k v EX 10 PX 10000
+    SET k v EXAT 99999999999 EXAT 99999999999
+    SET k v EX 10 KEEPTTL
+    GETEX k PERSIST PERSIST
+    GETEX k EX 10 EX 20
+    GETEX k EX 10 PERSIST
+    GETEX k PERSIST EX 10
+    GETEX k EX 10 EXAT 99999999999
+    GETEX k KEEPTTL
+    RESTORE r 0 x IDLETIME 1 FREQ 2
+    RESTORE r 0 x FREQ 1 IDLETIME 2
+    RESTORE r 0 x FREQ 1 FREQ 2
+    MEMORY USAGE none SAMPLES 1 SAMPLES 2
+    MEMORY USAGE none SAMPLES 1 SAMPLES -2
+    MEMORY USAGE none SAMPLES 1 SAMPLES
+    MEMORY USAGE none SAMPLES x SAMPLES
+    MEMORY USAGE none SAMPLES 1 x
+    CLIENT LIST ID 0
+    CLIENT LIST ID 0 -3
+    CLIENT LIST ID x
+    SLOWLOG Get 1 2
+    CONFIG SET hz 100000
+    CONFIG GET hz
+    CONFIG SET hz 0
+    CONFIG GET hz
+    COMMAND GETKEYSANDFLAGS bitfield a
+    COMMAND GETKEYSANDFLAGS bitfield a GET u8 0 OVERFLOW sat GET u8 8
+    COMMAND GETKEYSANDFLAGS bitfield a GET u8 0 INCRBY u8 0 1
+    COMMAND GETKEYSANDFLAGS bitfield a GET u8
+    COMMAND GETKEYSANDFLAGS bitfield a x
+    DEBUG PROTOCOL push
+    EXEC x
+    MULTI
+    EXEC x
+    EXEC
+    MULTI
+    MONITOR
+    EXEC
+    MULTI
+    PING
+    FOO
+    EXEC
+    CONFIG SET requirepass p
+    RESET
+    EXEC
+    HELLO 3
+    AUTH p
+    DEBUG QUICKLIST-PACKED-THRESHOLD 2b
+    DEBUG QUICKLIST-PACKED-THRESHOLD 4gb
+    DEBUG QUICKLIST-PACKED-THRESHOLD x
+    PING
+";
+
 #[test]
 #[ignore = "needs redis-server"]
 fn replies_are_equal() {
     for hello in ["HELLO 2", "HELLO 3"] {
         compare(hello, STRINGS);
         compare(hello, KEYS);
+        compare(hello, ODDITIES);
     }
     compare("HELLO 2", &SERVER.lines().filter(|l| !l.contains("SUBSCRIBE a")).collect::<Vec<_>>().join("\n"));
 }

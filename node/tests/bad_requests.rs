@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::Read;
+
 use support::{TestClient, TestServer, info, wait_for};
 
 const MB: usize = 1 << 20;
@@ -180,4 +182,35 @@ fn a_payload_that_unfolds_beyond_the_memory_is_refused() {
     assert_eq!(client.run_args(&[b"RESTORE", b"k", b"0", &many]), "-ERR Bad data format");
     assert!(info(&mut client, "used_memory_peak") < 90 * MB);
     assert_eq!(client.run("DBSIZE"), ":0");
+}
+
+#[test]
+fn a_page_in_a_browser_cannot_talk_to_the_server() {
+    let server = TestServer::start(&[]);
+    for request in
+        ["POST / HTTP/1.1\r\nHost: x\r\n\r\nSET k v\r\n", "GET / HTTP/1.1\r\nhost: x\r\n\r\nSET k v\r\n"]
+    {
+        let mut client = server.client();
+        client.send_raw(request.as_bytes());
+        assert!(client.is_closed(), "{request}");
+    }
+    assert_eq!(server.client().run("EXISTS k"), ":0");
+}
+
+#[test]
+fn names_that_are_no_text_are_shown_as_they_were_sent() {
+    let server = TestServer::start(&[]);
+    for (request, reply) in [
+        (
+            &b"\xff\xfe \xc3\r\n"[..],
+            &b"-ERR unknown command '\xff\xfe', with args beginning with: '\xc3' \r\n"[..],
+        ),
+        (b"CONFIG \xff\r\n", b"-ERR unknown subcommand '\xff'. Try CONFIG HELP.\r\n"),
+    ] {
+        let mut client = server.client();
+        client.send_raw(request);
+        let mut got = vec![0; reply.len()];
+        client.stream.read_exact(&mut got).expect("a reply");
+        assert_eq!(got, reply, "{}", String::from_utf8_lossy(&got));
+    }
 }

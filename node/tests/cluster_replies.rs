@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{TestClient, TestServer, free_port};
+use support::{TestClient, TestServer, free_port, wait_for};
 
 /// `ZZ` stands for a name that nobody has, `ME` for the node's own.
 const REQUESTS: &str = "
@@ -127,6 +127,26 @@ fn they_are_those_of_redis() {
         for request in REQUESTS.lines().filter(|l| !l.is_empty()) {
             let (mine, theirs) = (ask(&mut a, request, &own), ask(&mut b, request, &redis_own));
             assert_eq!(mine, theirs, "{hello}: {request}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn copies_stay_in_the_one_database() {
+    let (ours, _) = TestServer::start_node(&[]);
+    let redis =
+        TestServer::start_redis(&["--cluster-enabled", "yes", "--cluster-port", &free_port().to_string()]);
+    let (mut a, mut b) = (ours.client(), redis.client());
+    for client in [&mut a, &mut b] {
+        assert_eq!(client.run("cluster addslotsrange 0 16383"), "+OK");
+        wait_for("the cluster is ok", || client.run("set {t}a 1") == "+OK");
+    }
+    for rest in ["db 0", "db 1", "db 15", "db 16", "db -1", "db x", "db 2 db", "db 1 x", "db 1 db 0 replace"]
+    {
+        for keys in ["{t}a {t}b", "{t}a {t}a", "{t}none {t}b"] {
+            let request = format!("copy {keys} {rest}");
+            assert_eq!(a.run(&request), b.run(&request), "{request}");
         }
     }
 }

@@ -268,8 +268,12 @@ fn serialized_values() {
     assert_eq!(c.run_args(&[b"RESTORE", b"k", b"0", &payload]), "-BUSYKEY Target key name already exists.");
     assert_eq!(
         c.run_args(&[b"RESTORE", b"k", b"0", &payload, b"REPLACE", b"IDLETIME", b"5", b"FREQ", b"3"]),
-        "+OK"
+        "-ERR syntax error",
+        "one or the other",
     );
+    for option in [b"IDLETIME", &b"FREQ"[..]] {
+        assert_eq!(c.run_args(&[b"RESTORE", b"k", b"0", &payload, b"REPLACE", option, b"5"]), "+OK");
+    }
     assert_eq!(c.run_args(&[b"RESTORE-ASKING", b"t", b"100000", &payload]), "+OK");
     assert_eq!(c.run("TTL t"), ":100");
     assert_eq!(c.run_args(&[b"RESTORE", b"p", b"1", &payload, b"ABSTTL"]), "+OK");

@@ -35,8 +35,9 @@ fn version_and_help() {
 
 #[test]
 fn mistakes_end_it_with_status_1() {
-    let cases: [(&[&str], &str, &str); 5] = [
+    let cases: [(&[&str], &str, &str); 6] = [
         (&["-"], "port 7000\nfoo bar\n", "at line 2"),
+        (&["-"], "port 7000\nrename-command FOO BAR\n", "at line 2"),
         (&["--foo", "1"], "", "'foo \"1\"'"),
         (&["/nonexistent.conf"], "", "/nonexistent.conf"),
         (&["--dir", "/nonexistent"], "", "/nonexistent"),

@@ -134,6 +134,9 @@ fn what_took_long_is_noted_without_secrets() {
     assert_eq!(c.run("SLOWLOG RESET"), "+OK");
     assert!(c.run("INFO commandstats").contains("cmdstat_config|set:calls=1,"));
     assert!(c.run("INFO latencystats").contains("latency_percentiles_usec_set:p50="));
+    assert_eq!(c.run("MULTI"), "+OK");
+    assert_eq!(c.run("EXEC"), "[]");
+    assert!(c.run("LATENCY HISTOGRAM exec").starts_with("[\"exec\", [\"calls\", :1, "));
     assert!(c.run("LATENCY HISTOGRAM set").starts_with("[\"set\", [\"calls\", :1, \"histogram_usec\", ["));
     c.run("INCR k");
     c.run("NOSUCH");

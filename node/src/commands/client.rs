@@ -307,7 +307,8 @@ fn list(server: &mut Server, client: &mut Client, args: Args<'_>) {
             let wanted: Option<Vec<u64>> = args
                 .from(3)
                 .iter()
-                .map(|id| parse_i64(id).and_then(|n| u64::try_from(n).ok()).filter(|&n| n > 0))
+                // Nobody has a negative one.
+                .map(|id| parse_i64(id).map(|n| u64::try_from(n).unwrap_or(0)))
                 .collect();
             match wanted {
                 Some(wanted) => ids = Some(wanted),

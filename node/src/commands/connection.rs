@@ -83,7 +83,7 @@ fn hello(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
     if !client.authenticated {
         return client.reply.error(
-            "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+            "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
              the same time",
         );

@@ -57,8 +57,8 @@ fn debug(server: &mut Server, client: &mut Client, args: Args<'_>) {
         (b"listpack", 3) => listpack(server, client, args),
         (b"quicklist-packed-threshold", 3) => match crate::config::memory(&args[2]) {
             // How lists are cut into nodes is not observable here.
-            Some(_) => client.reply.ok(),
-            None => client.reply.error("argument must be a memory value"),
+            Some(n) if n >> 32 == 0 => client.reply.ok(),
+            _ => client.reply.error("argument must be a memory value bigger than 1 and smaller than 4gb"),
         },
         (b"digest", 2) => {
             let mut sum = [0; 3];
@@ -256,10 +256,13 @@ fn protocol(reply: &mut Reply, kind: &[u8]) {
             }
             reply.bulk("Some real reply following the attribute");
         }
+        b"push" if !new => reply.error("RESP2 is not supported by this command"),
         b"push" => {
             reply.push(2);
             reply.bulk("server-cpu-usage");
             reply.int(42);
+            // A client that only looks for replies waits for one.
+            reply.bulk("Some real reply following the push reply");
         }
         b"true" => reply.boolean(true),
         b"false" => reply.boolean(false),

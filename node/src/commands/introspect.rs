@@ -254,6 +254,20 @@ fn getkeysandflags(_: &mut Server, client: &mut Client, args: Args<'_>) {
     reply_keys(client, args.from(2), true);
 }
 
+/// Whether BITFIELD is asked for nothing but GET (db.c `bitfieldGetKeys`).
+fn bitfield_reads(request: Args<'_>) -> bool {
+    let mut i = 2;
+    while i < request.len() {
+        let rest = request.len() - i - 1;
+        i += match () {
+            () if request.is(i, "get") && rest >= 2 => 3,
+            () if request.is(i, "overflow") && rest >= 1 => 2,
+            () => return false,
+        };
+    }
+    true
+}
+
 fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
     let Some(command) = lookup(request) else {
         return client.reply.error("Invalid command specified");
@@ -275,6 +289,8 @@ fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
             // SET reads the key only where it is asked to.
             "set" if (3..request.len()).any(|i| request.is(i, "get")) => "RW access update",
             "set" => "OW update",
+            "bitfield" if bitfield_reads(request) => "RO access",
+            "bitfield" => "RW access update",
             "sort" if i > 0 => "OW update",
             _ if spec.second.0 > 0 && key as i32 >= spec.second.0 => spec.second.1,
             _ if spec.counted.0 > 0 && key as i32 > spec.counted.0 => spec.counted.1,

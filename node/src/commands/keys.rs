@@ -256,10 +256,12 @@ fn rename_key(server: &mut Server, client: &mut Client, args: Args<'_>, replace:
 
 /// A database that a client names; the error is written if there is no such.
 fn database(server: &Server, client: &mut Client, word: &[u8]) -> Option<usize> {
+    // A cluster node has one, and knows of as many as are configured.
+    let all = server.config.int("databases");
     let (error, found) = match parse_i64(word) {
         None => (text::NOT_INT, None),
         Some(n) if i32::try_from(n).is_err() => (text::NOT_I32, None),
-        Some(n) => ("DB index is out of range", usize::try_from(n).ok().filter(|&n| n < server.dbs.len())),
+        Some(n) => ("DB index is out of range", usize::try_from(n).ok().filter(|_| n < all)),
     };
     if found.is_none() {
         client.reply.error(error);
@@ -283,6 +285,9 @@ fn copy(server: &mut Server, client: &mut Client, args: Args<'_>) {
             return client.reply.error(text::SYNTAX);
         }
         i += 1;
+    }
+    if server.cluster_enabled() && target > 0 {
+        return client.reply.error("Copying to another database is not allowed in cluster mode");
     }
     let (now, from, to) = (server.now_ms, &args[1], &args[2]);
     if target == client.db && from == to {

@@ -45,14 +45,12 @@ fn memory_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
 
 /// The memory of a key and its value: measured on a copy, so nothing is estimated, and SAMPLES has nothing to do.
 fn usage(server: &mut Server, client: &mut Client, args: Args<'_>) {
-    match args.len() {
-        3 => {}
-        5 if args.is(3, "samples") => match parse_i64(&args[4]) {
-            None => return client.reply.error(text::NOT_INT),
-            Some(..0) => return client.reply.error(text::SYNTAX),
-            Some(_) => {}
-        },
-        _ => return client.reply.error(text::SYNTAX),
+    for i in (3..args.len()).step_by(2) {
+        match args.get(i + 1).map(parse_i64) {
+            Some(None) if args.is(i, "samples") => return client.reply.error(text::NOT_INT),
+            Some(Some(0..)) if args.is(i, "samples") => {}
+            _ => return client.reply.error(text::SYNTAX),
+        }
     }
     let now = server.now_ms;
     let Some(value) = server.dbs[client.db].peek(&args[2], now) else { return client.reply.null() };

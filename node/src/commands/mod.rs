@@ -178,7 +178,9 @@ fn postpone(server: &mut Server, client: &mut Client, command: &'static Command)
 pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static Command, args: Args<'_>) {
     let begun = Instant::now();
     server.stats.commands += 1;
-    client.last_command = command.full_name;
+    if !client.in_exec {
+        client.last_command = command.full_name;
+    }
     if client.no_touch {
         // Within EXEC it is said for each command anew.
         server.dbs[client.db].unnoted = command.full_name != "touch";
@@ -199,7 +201,7 @@ pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static C
     stats.calls += 1;
     stats.micros += micros;
     stats.failed += u64::from(failure.is_some());
-    if track && !command.has(Flag::IsExec) {
+    if track {
         let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         stats.times.get_or_insert_default().add(ns);
     }
@@ -217,23 +219,27 @@ pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static C
 
 /// Checks a request. Writes the error and gives nothing if it may not run.
 fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'static Command> {
+    if args.is(0, "post") || args.is(0, "host:") {
+        server.attacked(client);
+        return None;
+    }
     let Some(base) = server.renamed.find(&args[0]) else {
-        return refuse(server, client, None, &unknown(args));
+        return refuse(server, client, None, unknown(args));
     };
     let command = match args.get(1) {
         Some(word) if !base.subs.is_empty() => match base.sub(word) {
             Some(sub) => sub,
             None => {
-                let word = String::from_utf8_lossy(&word[..word.len().min(128)]);
                 let name = base.spec.name.to_ascii_uppercase();
-                let text = format!("unknown subcommand '{word}'. Try {name} HELP.");
-                return refuse(server, client, None, &text);
+                let end = format!("'. Try {name} HELP.");
+                let text = [b"unknown subcommand '", &word[..word.len().min(128)], end.as_bytes()].concat();
+                return refuse(server, client, None, text);
             }
         },
         _ => base,
     };
     if !command.fits(args.len()) {
-        return refuse(server, client, Some(command), &wrong_arity(command));
+        return refuse(server, client, Some(command), wrong_arity(command));
     }
     if !client.authenticated && !command.has(Flag::NoAuth) {
         return refuse(server, client, Some(command), "-NOAUTH Authentication required.");
@@ -246,8 +252,12 @@ fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'
             if command.has(Flag::IsExec) {
                 client.multi = None;
                 server.unwatch(client);
+            } else if let Some(multi) = &mut client.multi {
+                multi.doomed = true;
             }
-            return refuse(server, client, Some(command), &format!("-{text}"));
+            client.reply.error(format!("-{text}"));
+            note_refusal(server, client, Some(command));
+            return None;
         }
     }
     if server.limits.max_memory != usize::MAX && !server.make_room() {
@@ -268,7 +278,7 @@ fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'
             "Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
              context"
         );
-        return refuse(server, client, Some(command), &text);
+        return refuse(server, client, Some(command), text);
     }
     if client.multi.is_some() && command.has(Flag::NoMulti) {
         return refuse(server, client, Some(command), "Command not allowed inside a transaction");
@@ -281,28 +291,33 @@ fn refuse(
     server: &mut Server,
     client: &mut Client,
     command: Option<&'static Command>,
-    text: &str,
+    text: impl AsRef<[u8]>,
 ) -> Option<&'static Command> {
-    if let Some(multi) = &mut client.multi {
-        multi.doomed = true;
-    }
-    match command {
+    let text = text.as_ref();
+    if command.is_some_and(|command| command.has(Flag::IsExec)) {
         // EXEC that may not run ends the transaction.
-        Some(command) if command.has(Flag::IsExec) && client.multi.is_some() => {
-            client.multi = None;
-            server.unwatch(client);
-            let why = text.strip_prefix('-').map_or_else(|| format!("ERR {text}"), str::to_owned);
-            client.reply.error(format!("-EXECABORT Transaction discarded because of: {why}"));
+        client.multi = None;
+        server.unwatch(client);
+        let why = text.strip_prefix(b"-").unwrap_or(text);
+        client.reply.error([b"-EXECABORT Transaction discarded because of: ", why].concat());
+    } else {
+        if let Some(multi) = &mut client.multi {
+            multi.doomed = true;
         }
-        _ => client.reply.error(text),
+        client.reply.error(text);
     }
+    note_refusal(server, client, command);
+    None
+}
+
+/// Counts a refusal.
+fn note_refusal(server: &mut Server, client: &mut Client, command: Option<&'static Command>) {
     if let Some(command) = command {
         server.stats.of(command.id).rejected += 1;
     }
     if let Some(code) = client.reply.take_failure() {
         server.stats.failed(code);
     }
-    None
 }
 
 /// The text of the redirection or refusal if the cluster does not serve this request here.
@@ -337,17 +352,17 @@ fn refusal(
 }
 
 /// What Redis answers to an unknown command: its name and the first arguments, 128 bytes of each at most.
-fn unknown(args: Args<'_>) -> String {
-    let cut =
-        |bytes: &[u8], most: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).into_owned();
-    let mut first = String::new();
+fn unknown(args: Args<'_>) -> Vec<u8> {
+    let mut first = Vec::new();
     for arg in args.from(1).iter() {
         if first.len() >= 128 {
             break;
         }
-        first.push_str(&format!("'{}' ", cut(arg, 128 - first.len())));
+        let most = arg.len().min(128 - first.len());
+        first.extend_from_slice(&[b"'", &arg[..most], b"' "].concat());
     }
-    format!("unknown command '{}', with args beginning with: {first}", cut(&args[0], 128))
+    let name = &args[0][..args[0].len().min(128)];
+    [b"unknown command '", name, b"', with args beginning with: ", &first].concat()
 }
 
 /// What Redis answers to a wrong number of arguments.

@@ -14,6 +14,9 @@ pub(super) static SPECS: &[Spec] =
     )];
 
 fn monitor(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    if client.in_exec {
+        return client.reply.error("MONITOR isn't allowed for DENY BLOCKING client");
+    }
     if !client.monitor {
         client.monitor = true;
         server.monitors += 1;

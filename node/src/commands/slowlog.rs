@@ -40,9 +40,9 @@ fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
             Some(n) => n as usize,
         },
         _ => {
-            return client
-                .reply
-                .error("unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.");
+            let text =
+                [b"unknown subcommand or wrong number of arguments for '", &args[1], b"'. Try SLOWLOG HELP."];
+            return client.reply.error(text.concat());
         }
     };
     let reply = &mut client.reply;

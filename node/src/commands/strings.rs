@@ -144,6 +144,11 @@ impl Asked {
         args.get(i + 1).map(|time| (unit, relative, time))
     }
 
+    /// Of one kind of option, the last one counts; two kinds do not go together.
+    fn may_follow(before: Option<(Unit, bool, &[u8])>, option: (Unit, bool, &[u8])) -> bool {
+        before.is_none_or(|(unit, relative, _)| (unit, relative) == (option.0, option.1))
+    }
+
     /// A time must be a positive number and must not overflow.
     fn parse(unit: Unit, relative: bool, time: &[u8], now: i64, name: &str) -> Result<i64, String> {
         let time = parse_i64(time).ok_or(text::NOT_INT)?;
@@ -173,7 +178,7 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
             keep = true;
         } else if let Some(option) = Asked::option(args, i)
             && !keep
-            && asked.is_none()
+            && Asked::may_follow(asked, option)
         {
             asked = Some(option);
             i += 1;
@@ -265,12 +270,22 @@ fn getdel(server: &mut Server, client: &mut Client, args: Args<'_>) {
 
 fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let now = server.now_ms;
-    let asked = match args.len() {
-        2 => None,
-        3 if args.is(2, "persist") => None,
-        4 if Asked::option(args, 2).is_some() => Asked::option(args, 2),
-        _ => return client.reply.error(text::SYNTAX),
-    };
+    let (mut persist, mut asked) = (false, None);
+    let mut i = 2;
+    while i < args.len() {
+        if args.is(i, "persist") && asked.is_none() {
+            persist = true;
+        } else if let Some(option) = Asked::option(args, i)
+            && !persist
+            && Asked::may_follow(asked, option)
+        {
+            asked = Some(option);
+            i += 1;
+        } else {
+            return client.reply.error(text::SYNTAX);
+        }
+        i += 1;
+    }
     let found = match as_string(read(server, client, &args[1])) {
         Ok(Some(found)) => found,
         Ok(None) => return client.reply.null(),
@@ -282,7 +297,7 @@ fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
             Ok(when) => Some(Expiry::At(when)),
             Err(e) => return client.reply.error(e),
         },
-        None => (args.len() == 3).then_some(Expiry::Never),
+        None => persist.then_some(Expiry::Never),
     };
     reply_str(&mut client.reply, found);
     let db = server.db(client);

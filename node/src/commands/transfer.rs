@@ -48,7 +48,7 @@ fn restore(server: &mut Server, client: &mut Client, args: Args<'_>) {
         } else if args.is(i, "absttl") {
             absolute = true;
         } else if let Some(value) = args.get(i + 1)
-            && (args.is(i, "idletime") || args.is(i, "freq"))
+            && (args.is(i, "idletime") && freq.is_none() || args.is(i, "freq") && idle.is_none())
         {
             let Some(n) = parse_i64(value) else {
                 return client.reply.error(text::NOT_INT);

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Config, find};
+use crate::commands::Renamed;
 use crate::keyspace::glob_match;
 use crate::resp::{quote, split_quoted};
 
@@ -73,6 +74,8 @@ struct Loader {
     warnings: Vec<String>,
     /// `save` lines add up, but not to the default or to what an outer source said.
     saves: Vec<Vec<u8>>,
+    /// Finds names that cannot be changed.
+    renamed: Renamed,
 }
 
 impl Loader {
@@ -137,6 +140,7 @@ impl Loader {
         let [name, values @ ..] = words else { return Ok(()) };
         if name.eq_ignore_ascii_case(b"rename-command") {
             let [old, new] = values else { return Err("Bad directive or wrong number of arguments".into()) };
+            self.renamed.rename(old, new)?;
             self.config.renames.push((old.to_vec(), new.to_vec()));
             return Ok(());
         }

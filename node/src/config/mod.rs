@@ -66,7 +66,16 @@ impl Config {
     pub fn set(&mut self, directive: &'static Directive, words: &[&[u8]]) -> Result<(), BadValue> {
         let value = match (directive.kind, words) {
             (Kind::List, words) => list(directive.name, self.bytes(directive.name), words)?,
-            (Kind::Words(known), words) => several(known, words)?,
+            (Kind::Words(known), words) => {
+                let both = several(known, words)?;
+                let has = |word: &[u8]| both.split(|&b| b == b' ').any(|w| w == word);
+                if has(b"save") && has(b"nosave") {
+                    return Err(BadValue(
+                        "shutdown options SAVE and NOSAVE can't be used simultaneously".into(),
+                    ));
+                }
+                both
+            }
             (kind, [word]) => single(directive.name, kind, word)?,
             _ => return Err(BadValue("wrong number of arguments".into())),
         };
@@ -118,6 +127,9 @@ fn several(known: &[&str], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
     Ok(found.copied().collect::<Vec<_>>().join(" ").into_bytes())
 }
 
+/// `hz` above this makes no difference.
+const MOST_HZ: i64 = 500;
+
 fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
     let between = |n: i64, min: i64, max: i64| {
         if (min..=max).contains(&n) {
@@ -133,6 +145,8 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
             .map(<[u8]>::to_vec)
             .ok_or(BadValue("argument must be 'yes' or 'no'".into())),
         Kind::Int(min, max) => match parse_i64(word) {
+            // What is beyond is not refused.
+            Some(n) if name == "hz" && (min..=max).contains(&n) => between(n.clamp(1, MOST_HZ), min, max),
             Some(n) => between(n, min, max),
             None => Err(BadValue("argument couldn't be parsed into an integer".into())),
         },
@@ -179,6 +193,12 @@ fn single(name: &str, kind: Kind, word: &[u8]) -> Result<Vec<u8>, BadValue> {
                 None => Err(BadValue("argument must be a memory or percent value".into())),
             },
         },
+        Kind::Text if matches!(name, "dbfilename" | "appendfilename") && word.contains(&b'/') => {
+            Err(BadValue(format!("{name} can't be a path, just a filename").into()))
+        }
+        Kind::Text if name == "appenddirname" && word.contains(&b'/') => {
+            Err(BadValue("appenddirname can't be a path, just a dirname".into()))
+        }
         Kind::Text if name == "notify-keyspace-events" => match Notices::parse(word) {
             Some(_) => Ok(word.to_vec()),
             None => Err(BadValue("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into())),
@@ -253,6 +273,9 @@ fn list(name: &str, old: &[u8], words: &[&[u8]]) -> Result<Vec<u8>, BadValue> {
             }
             return Ok(percents.iter().map(f64::to_string).collect::<Vec<_>>().join(" ").into_bytes());
         }
+        "replicaof" if split.len() == 2 && split.join(&b' ').eq_ignore_ascii_case(b"no one") => {
+            return Ok(Vec::new());
+        }
         "replicaof" if split.len() == 2 && parse_i64(split[1]).is_none_or(|p| !(0..=65535).contains(&p)) => {
             return Err(BadValue("Invalid master port".into()));
         }
@@ -321,6 +344,12 @@ mod tests {
         assert_eq!(c.int("replica-priority"), 7);
         assert_eq!(set(&mut c, "appendonly", &["YES"]), Ok(()));
         assert!(c.yes("appendonly"));
+        for (given, kept) in [("0", 1), ("100000", 500), ("50", 50)] {
+            assert_eq!(set(&mut c, "hz", &[given]), Ok(()));
+            assert_eq!(c.int("hz"), kept);
+        }
+        assert_eq!(set(&mut c, "replicaof", &["NO", "one"]), Ok(()));
+        assert_eq!(c.bytes("replicaof"), b"");
         for (name, word, text) in [
             ("port", "x", "argument couldn't be parsed into an integer"),
             ("port", "70000", "argument must be between 0 and 65535 inclusive"),
@@ -332,6 +361,14 @@ mod tests {
             ("proc-title-template", "{x}", "template format is invalid or contains unknown variables"),
             ("appendfsync", "x", "argument(s) must be one of the following: everysec, always, no"),
             ("save", "1 x", "Invalid save parameters"),
+            ("dbfilename", "a/b", "dbfilename can't be a path, just a filename"),
+            ("appenddirname", "a/b", "appenddirname can't be a path, just a dirname"),
+            (
+                "shutdown-on-sigterm",
+                "save nosave",
+                "shutdown options SAVE and NOSAVE can't be used simultaneously",
+            ),
+            ("replicaof", "no two", "Invalid master port"),
         ] {
             assert_eq!(set(&mut c, name, &[word]).map_err(|e| e.to_string()), Err(text.into()));
         }

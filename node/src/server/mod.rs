@@ -225,6 +225,21 @@ impl Server {
         self.now_ms = unix_micros() / 1000;
     }
 
+    /// Ends a client that speaks HTTP: a page in a browser may have made it send what is for this server in a body
+    /// (networking.c `securityWarningCommand`).
+    pub fn attacked(&mut self, client: &mut Client) {
+        client.close = Close::Now;
+        let said = self.stats.attacked_ms.is_some_and(|when| self.now_ms - when < 60_000);
+        if !said {
+            self.stats.attacked_ms = Some(self.now_ms);
+            self.log.warning(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to this \
+                 server. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise it. \
+                 Connection aborted.",
+            );
+        }
+    }
+
     /// Takes over directives that are kept parsed.
     pub fn refresh(&mut self) {
         let size = |name: &str| usize::try_from(self.config.int(name)).unwrap_or(usize::MAX);

@@ -297,10 +297,8 @@ fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
 }
 
 async fn cron(shared: Shared) {
-    /// `hz` above this makes no difference.
-    const MOST_HZ: i64 = 500;
     loop {
-        let hz = shared.borrow().config.int("hz").clamp(1, MOST_HZ);
+        let hz = shared.borrow().config.int("hz").max(1);
         tokio::time::sleep(Duration::from_millis(1000 / hz.unsigned_abs())).await;
         shared.borrow_mut().cron();
     }

@@ -39,6 +39,8 @@ pub struct Stats {
     pub of_commands: Vec<CommandStats>,
     /// The most memory that was in use, in bytes.
     pub peak_memory: usize,
+    /// When the log last said that a browser seems to be sent here.
+    pub attacked_ms: Option<i64>,
     /// How much waited for single clients of late.
     pub waiting: Waiting,
 }
