@@ -60,7 +60,8 @@ fn interrupt() {
     }
     if STATE.load(Ordering::SeqCst) == STOPPING {
         out::mistake(
-            "ended in the middle of a step: slotproof cluster check says what is open, fix finishes it",
+            "ended in the middle of a step: the same command again goes on from there; slotproof cluster check says what is open, fix \
+             finishes that",
         );
     }
     std::process::exit(INTERRUPTED.into());

@@ -5,6 +5,7 @@ use std::io;
 
 use slotproof_model::{NodeId, SLOTS, Slot, SlotSet};
 
+use super::create::left_alone;
 use super::survey::{Survey, ranges_text, set_of};
 use super::{AGREEMENT, Console, failed, within};
 use crate::reshard::{Access, Move};
@@ -260,10 +261,10 @@ pub fn check(console: &mut dyn Console, entry: &str, access: &Access, owners: bo
     let good = health.is_good()
         || (!owners && health.agree() && health.open.is_empty() && health.uncovered.is_empty());
     if good {
-        Ok(())
-    } else {
-        Err(failed(format!("the cluster is not in order: slotproof cluster fix {entry}")))
+        return Ok(());
     }
+    let remedy = left_alone(&mut survey)?.unwrap_or_else(|| format!("slotproof cluster fix {entry}"));
+    Err(failed(format!("the cluster is not in order: {remedy}")))
 }
 
 /// `info`: keys, slots and replicas of each master.

@@ -6,6 +6,7 @@
 mod create;
 mod fix;
 mod health;
+mod layout;
 mod members;
 mod moves;
 mod plan;
