@@ -1,6 +1,6 @@
 //! Claim: what `docs/findings.md` tells of beside the listed hazards is found, with these shortest counterexamples.
 
-use slotproof_proofs::{built_in, found};
+use slotproof_proofs::{built_in, explore, found};
 
 /// The target of a slot has not heard of its owner's newest epoch, so it does not raise its own enough. No fault is needed.
 #[test]
@@ -90,4 +90,19 @@ k (slot 1, not there for clients): Old at A
 operator: done
 ",
     );
+}
+
+/// A target that outbids its source keeps the slot; of the hardened rules it is this one alone that does it.
+#[test]
+fn a_target_that_outbids_its_source_keeps_the_slot() {
+    for (name, lost) in [("ring", "L1, L2, S10, S6"), ("to-and-fro", "L1, L2, S10, S6, S9")] {
+        let hardened = explore(built_in(&format!("hardened-{name}")));
+        assert!(hardened.report.complete());
+        assert_eq!(hardened.violated(), [""; 0], "{name}");
+        let mut without = built_in(&format!("hardened-{name}"));
+        without.switches.insert("target_outbids_source".into(), false);
+        let without = explore(without);
+        assert!(without.report.complete());
+        assert_eq!(without.violated().join(", "), lost, "{name} without that rule");
+    }
 }
