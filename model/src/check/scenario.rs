@@ -655,6 +655,8 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("mixed-meet-second"),
     built_in!("mixed-power-source"),
     built_in!("mixed-power-target"),
+    built_in!("mixed-ring-source"),
+    built_in!("mixed-ring-target"),
 ];
 
 impl Scenario {
