@@ -106,4 +106,7 @@ fn a_target_that_outbids_its_source_keeps_the_slot() {
             assert_eq!(e.violated().join(", "), violated, "{name}, with that rule: {on}");
         }
     }
+    let mut unwritten = built_in("hardened-ring");
+    unwritten.clients = 0;
+    assert_eq!(explore(unwritten).violated(), [""; 0], "without clients S6 holds");
 }
