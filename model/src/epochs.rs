@@ -1,7 +1,7 @@
 //! Epochs that a node takes without a vote.
 
 use crate::config::{Config, Keyspace};
-use crate::id::Epoch;
+use crate::id::{Epoch, NodeId};
 use crate::state::NodeState;
 use crate::step::{Step, fault};
 
@@ -25,6 +25,15 @@ impl NodeState {
             return true;
         }
         self.take_next_epoch()
+    }
+
+    /// Takes a new config epoch if one of these others has mine (a greater one than mine is none).
+    pub(crate) fn rise_above(&mut self, rivals: &[Option<NodeId>]) {
+        let own = self.myself().config_epoch;
+        let others = rivals.iter().flatten().filter(|id| **id != self.me);
+        if others.filter_map(|id| self.peer(id)).any(|p| p.config_epoch == own) {
+            self.take_next_epoch();
+        }
     }
 
     /// Equal config epochs of two masters: the one with the smaller name moves (cluster.c

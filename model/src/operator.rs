@@ -147,6 +147,7 @@ impl NodeState {
             SetSlot::Migrating(node) => {
                 let target = self.master_named(node, "I don't know about node")?;
                 self.set_migrating(slot, Some(target));
+                self.set_settling(slot, None);
                 if fault!(cx.config, DropKeysOnMigrating) && cx.keys.keys_in_slot(slot) > 0 {
                     cx.out.push(Effect::DropKeys(slot));
                 }
@@ -189,6 +190,8 @@ impl NodeState {
         if empty {
             self.set_migrating(slot, None);
         }
+        let source = self.importing.get(&slot).or(self.settling.get(&slot)).copied();
+        let rivals = [source, self.owner(slot).map(|o| o.id)];
         self.del_slot(slot, cx);
         if let Some(i) = self.index(&node) {
             self.bind(slot, i);
@@ -200,9 +203,16 @@ impl NodeState {
         }
         let importing = self.importing.contains_key(&slot);
         if to_me && (importing || !rules.setslot_bumps_only_if_importing) {
-            self.bump_epoch(cx.config);
+            if !self.bump_epoch(cx.config) && rules.target_outbids_source {
+                self.rise_above(&rivals);
+            }
             self.set_importing(slot, None);
             self.broadcast_pong(dice, cx);
+        }
+        if to_me && rules.target_outbids_source {
+            self.set_settling(slot, source);
+            // What the former owner said does not make the slot nobody's.
+            self.set_not_claiming(slot, false);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use crate::address::Flags;
 use crate::config::Keyspace;
 use crate::effect::{Effect, To};
 use crate::id::{Epoch, NodeId};
+use crate::input::Dice;
 use crate::message::{Body, Header, Message};
 use crate::slot::{Slot, SlotSet};
 use crate::state::NodeState;
@@ -17,10 +18,12 @@ impl NodeState {
         sender: NodeId,
         epoch: Epoch,
         claimed: &SlotSet,
+        dice: Dice,
         cx: &mut Step<'_, impl Keyspace>,
     ) {
         let rules = cx.config.rules;
         let Some(from) = self.index(&sender).filter(|_| sender != self.me) else { return };
+        self.outbid(&sender, epoch, claimed, dice, cx);
         let me = self.my_index();
         let current = if self.peers[me].is_master() {
             Some(me)
@@ -76,6 +79,33 @@ impl NodeState {
         }
     }
 
+    /// The source of slots that I took over claims them at a greater epoch than mine: I had not heard of that epoch when I took them, so I
+    /// rise above it before the claim is looked at. Each import permits this once.
+    fn outbid(
+        &mut self,
+        source: &NodeId,
+        epoch: Epoch,
+        claimed: &SlotSet,
+        dice: Dice,
+        cx: &mut Step<'_, impl Keyspace>,
+    ) {
+        if self.settling.is_empty() || epoch <= self.myself().config_epoch {
+            return;
+        }
+        let from_it = self.settling.iter().filter(|(slot, from)| *from == source && claimed.contains(**slot));
+        let slots: Vec<Slot> = from_it.map(|(&slot, _)| slot).collect();
+        for &slot in &slots {
+            self.set_settling(slot, None);
+        }
+        if slots.is_empty() {
+            return;
+        }
+        self.current_epoch = self.current_epoch.max(epoch);
+        if self.bump_epoch(cx.config) {
+            self.broadcast_pong(dice, cx);
+        }
+    }
+
     /// The sender claims a slot that, for me, another node owns at a greater epoch: tell it about that owner, one only
     /// (7.0:2120, "reverse check").
     pub(crate) fn answer_outdated_claim(
@@ -104,6 +134,7 @@ impl NodeState {
         node: &NodeId,
         epoch: Epoch,
         slots: &SlotSet,
+        dice: Dice,
         cx: &mut Step<'_, impl Keyspace>,
     ) {
         let Some(i) = self.index(node) else { return };
@@ -115,7 +146,7 @@ impl NodeState {
         }
         self.peer_at(i).config_epoch = epoch;
         self.save_fsync();
-        self.claim(*node, epoch, slots, cx);
+        self.claim(*node, epoch, slots, dice, cx);
     }
 
     /// DelSlot, with the not-claiming bit as the rules have it.
@@ -208,3 +239,6 @@ impl NodeState {
         master.master.filter(|_| master.is_replica())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,10 @@ pub struct Rules {
     pub follow_masters_master: bool,
     /// SETSLOT NODE to myself bumps only if I import the slot (5428; H09).
     pub setslot_bumps_only_if_importing: bool,
+    /// A slot that I finish importing is kept from its source, from which I may not have heard its newest epoch yet: my epoch is above the
+    /// recorded ones of source and former owner, and the first time the source claims the slot at a greater epoch than mine I rise above
+    /// that instead of losing it (never in Redis).
+    pub target_outbids_source: bool,
     /// SETSLOT asks for fsync (H21; never in Redis but where it bumps).
     pub setslot_fsyncs: bool,
     /// TRYAGAIN at a migrating node where some keys of the request exist and some do not; else ASK (6656,
@@ -83,6 +87,7 @@ impl Rules {
             follow_if_all_slots_came: true,
             follow_masters_master: true,
             setslot_bumps_only_if_importing: true,
+            target_outbids_source: false,
             setslot_fsyncs: false,
             migrating_tryagain: true,
             forget_tolerates_blacklisted: false,
@@ -101,6 +106,12 @@ impl Rules {
     ///   leaves nobody ignorant (H40c; world `hardened-meet`).
     /// - `setslot_bumps_only_if_importing` off: whoever is made owner of a slot by SETSLOT NODE raises its epoch, so every node believes it, whether
     ///   it imported the slot or not (H09; world `hardened-h09`).
+    /// - `target_outbids_source` on: a source whose newest epoch the target has not heard of does not take the slot back from it (worlds
+    ///   `hardened-ring`, `hardened-to-and-fro`). The target remembers the source of each slot until it gives the slot away, loses it or has
+    ///   outbid the source, which it does **once** for each import: two nodes that took a slot from each other, each without the other's giving
+    ///   it away, do not raise their epochs for ever (world `hardened-tug`). A source that rises twice before it has heard of either may
+    ///   still take the slot back. What is remembered is not in nodes.conf, and is forgotten in the minority, where the slot may have been
+    ///   given to the source again: after a restart or a partition the rule of redis holds.
     /// - `setslot_fsyncs` on: what a SETSLOT did survives a power failure (H21; world `hardened-power`).
     /// - `link_names_sender` off: whoever answers where another node was looked for is not believed in that node's name, so no epoch of another
     ///   cluster comes in (world `hardened-moved`).
@@ -112,6 +123,7 @@ impl Rules {
             unanswered_ping_needs_silence: false,
             link_names_sender: false,
             setslot_bumps_only_if_importing: false,
+            target_outbids_source: true,
             setslot_fsyncs: true,
             ..Self::redis_7_0()
         }

@@ -3,7 +3,8 @@
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use slotproof_model::{
     Address, Body, Command, Config, Dice, Effect, Effects, Epoch, Flags, GossipEntry, Header, Heartbeat,
-    Input, Keyspace, Link, Message, NodeId, NodeState, Receipt, SetSlot, Slot, SlotList, SlotSet, Timer,
+    Input, Keyspace, Link, Message, NodeId, NodeState, Receipt, Rules, SetSlot, Slot, SlotList, SlotSet,
+    Timer,
 };
 
 const SLOTS: u16 = 4;
@@ -160,6 +161,8 @@ fn sane(state: &NodeState) {
         assert_eq!(p.flags.any(Flags::MYSELF), p.id == state.me());
     }
     let owned = (0..SLOTS).filter(|&s| state.owner(Slot::new(s)).is_some()).count();
+    let mine = |slot: &Slot| state.owner(*slot).is_some_and(|p| p.id == state.me());
+    assert!(state.settling().keys().all(mine), "what I keep from its source is mine");
     assert_eq!(owned, state.peers().iter().map(|p| usize::from(p.slot_count)).sum::<usize>());
 }
 
@@ -191,7 +194,12 @@ fn written_and_read(state: &mut NodeState, input: &Input, out: &Effects) {
 }
 
 fn a_run_of_anything(inputs: Vec<Any>) -> bool {
-    let config = Config { slots: SLOTS, ..Config::default() };
+    [Rules::redis_7_0(), Rules::hardened()].into_iter().for_each(|rules| a_run_by(rules, inputs.clone()));
+    true
+}
+
+fn a_run_by(rules: Rules, inputs: Vec<Any>) {
+    let config = Config { slots: SLOTS, rules, ..Config::default() };
     let mut state = NodeState::new(NodeId::from_seed(0), &config);
     let start = std::iter::once(Any(Input::Start));
     for Any(input) in start.chain(inputs) {
@@ -216,7 +224,6 @@ fn a_run_of_anything(inputs: Vec<Any>) -> bool {
         assert_eq!(again.digest(), kept);
         let _ = state.route_table(&config);
     }
-    true
 }
 
 #[test]

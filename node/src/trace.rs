@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use slotproof_model::{Config, Effect, Input, NodeId, NodeState, Slot};
 
 /// The version of the format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A record larger than this is damage, not data.
 const MAX_RECORD: usize = 64 << 20;

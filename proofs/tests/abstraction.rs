@@ -154,6 +154,23 @@ fn queues_and_parked_headers_with_update_messages() {
 /// The prototype of these rules had 85.
 const QUEUES_UPDATE: usize = 45;
 
+/// B takes a slot from A, whose epoch rises unheard: a heartbeat makes B outbid it.
+#[test]
+fn queues_and_parked_headers_where_a_target_outbids_its_source() {
+    let mut b = node("B", 7, &[2]);
+    b.importing = vec![(0, "A".into())];
+    let mut s = world_of(vec![node("A", 5, &[0, 1]), b], 3);
+    s.rules = "hardened".into();
+    s.options.gossip = false;
+    s.operators = vec![script(&["A?: BUMPEPOCH"]), script(&["B?: SETSLOT 0 NODE B"])];
+    let n = one_set_within_capacities(&s, &[1, 2], &[(0, 2), (1, 2), (1, 3), (2, 3)]);
+    assert_eq!(n, QUEUES_OUTBID);
+    s.switches.insert("target_outbids_source".into(), false);
+    assert!(node_states(s).0.len() < n, "what it does is among them");
+}
+
+const QUEUES_OUTBID: usize = 20;
+
 /// Two of three masters claim a slot that nobody had, all at epoch 0, one link for each ordered pair.
 fn contended_on_one_link() -> Scenario {
     let mut s = built_in("gossip-contend");

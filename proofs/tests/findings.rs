@@ -1,6 +1,6 @@
 //! Claim: what `docs/findings.md` tells of beside the listed hazards is found, with these shortest counterexamples.
 
-use slotproof_proofs::{built_in, found};
+use slotproof_proofs::{built_in, explore, found};
 
 /// The target of a slot has not heard of its owner's newest epoch, so it does not raise its own enough. No fault is needed.
 #[test]
@@ -90,4 +90,23 @@ k (slot 1, not there for clients): Old at A
 operator: done
 ",
     );
+}
+
+/// A target that outbids its source keeps the slot; of the hardened rules it is this one alone that does it. What stays of S6 in the ring is
+/// that a write of C does not count while B is thought to own the slot by a greater epoch: no key goes.
+#[test]
+fn a_target_that_outbids_its_source_keeps_the_slot() {
+    let worlds = [("ring", "S6", "L1, L2, S10, S6"), ("to-and-fro", "", "L1, L2, S10, S6, S9")];
+    for (name, with, without) in worlds {
+        for (on, violated) in [(true, with), (false, without)] {
+            let mut scenario = built_in(&format!("hardened-{name}"));
+            scenario.switches.insert("target_outbids_source".into(), on);
+            let e = explore(scenario);
+            assert!(e.report.complete());
+            assert_eq!(e.violated().join(", "), violated, "{name}, with that rule: {on}");
+        }
+    }
+    let mut unwritten = built_in("hardened-ring");
+    unwritten.clients = 0;
+    assert_eq!(explore(unwritten).violated(), [""; 0], "without clients S6 holds");
 }

@@ -648,12 +648,17 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     built_in!("hardened-lost-ping"),
     built_in!("hardened-h21"),
     built_in!("hardened-power-2-slots"),
+    built_in!("hardened-ring"),
+    built_in!("hardened-to-and-fro"),
+    built_in!("hardened-tug"),
     built_in!("mixed-h09-source"),
     built_in!("mixed-h09-target"),
     built_in!("mixed-meet-first"),
     built_in!("mixed-meet-second"),
     built_in!("mixed-power-source"),
     built_in!("mixed-power-target"),
+    built_in!("mixed-ring-source"),
+    built_in!("mixed-ring-target"),
 ];
 
 impl Scenario {

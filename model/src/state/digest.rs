@@ -16,6 +16,7 @@ pub(super) enum SlotFact {
     NotClaiming,
     Migrating,
     Importing,
+    Settling,
 }
 
 /// The digest of one fact about a slot.
@@ -101,6 +102,9 @@ impl NodeState {
         }
         for (&slot, id) in &self.importing {
             all ^= slot_digest(SlotFact::Importing, slot, Some(id));
+        }
+        for (&slot, id) in &self.settling {
+            all ^= slot_digest(SlotFact::Settling, slot, Some(id));
         }
         self.scratch.slots_digest = all;
     }
@@ -198,6 +202,7 @@ mod tests {
             ("not claiming", |s, _| s.set_not_claiming(Slot::new(1), true)),
             ("migrating", |s, o| s.set_migrating(Slot::new(3), Some(o))),
             ("importing", |s, o| s.set_importing(Slot::new(3), Some(o))),
+            ("settling", |s, o| s.set_settling(Slot::new(3), Some(o))),
             ("peer", |s, _| {
                 s.insert_peer(Peer::new(NodeId::from_seed(3), crate::Address::default(), Flags::NONE, 8));
             }),

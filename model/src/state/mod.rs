@@ -45,6 +45,8 @@ pub struct NodeState {
     pub(crate) not_claiming: SlotSet,
     pub(crate) migrating: BTreeMap<Slot, NodeId>,
     pub(crate) importing: BTreeMap<Slot, NodeId>,
+    /// Slots of mine that I finished importing, each with its source, which I have not outbid yet.
+    pub(crate) settling: BTreeMap<Slot, NodeId>,
     pub(crate) blacklist: BTreeSet<NodeId>,
     /// Whether the first cluster state update has happened.
     pub(crate) started: bool,
@@ -68,6 +70,7 @@ clone_in_place!(NodeState {
     not_claiming,
     migrating,
     importing,
+    settling,
     blacklist,
     started,
     startup_hold,
@@ -139,6 +142,7 @@ impl NodeState {
             not_claiming: SlotSet::new(config.slots),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
+            settling: BTreeMap::new(),
             blacklist: BTreeSet::new(),
             started: false,
             startup_hold: false,
@@ -211,6 +215,11 @@ impl NodeState {
     /// Slots that I take over, and from whom.
     pub fn importing(&self) -> &BTreeMap<Slot, NodeId> {
         &self.importing
+    }
+
+    /// Slots of mine that I took over, and from whom, by the rule [`crate::Rules::target_outbids_source`].
+    pub fn settling(&self) -> &BTreeMap<Slot, NodeId> {
+        &self.settling
     }
 
     /// Forgotten nodes that are not learned again for now.
@@ -309,6 +318,9 @@ impl NodeState {
         for slot in open(&self.importing) {
             self.set_importing(slot, None);
         }
+        for slot in open(&self.settling) {
+            self.set_settling(slot, None);
+        }
         for slot in self.peers[at].slots.iter().collect::<Vec<_>>() {
             self.unbind(slot);
         }
@@ -370,6 +382,9 @@ impl NodeState {
         }
         for slot in named(&self.importing) {
             self.set_importing(slot, Some(to));
+        }
+        for slot in named(&self.settling) {
+            self.set_settling(slot, Some(to));
         }
         for i in 0..self.peers.len() {
             if self.peers[i].master == Some(*from) {

@@ -23,6 +23,7 @@ pub(super) struct RawState {
     not_claiming: SlotSet,
     migrating: BTreeMap<Slot, NodeId>,
     importing: BTreeMap<Slot, NodeId>,
+    settling: BTreeMap<Slot, NodeId>,
     blacklist: BTreeSet<NodeId>,
     started: bool,
     startup_hold: bool,
@@ -46,6 +47,7 @@ impl TryFrom<RawState> for NodeState {
             not_claiming: raw.not_claiming,
             migrating: raw.migrating,
             importing: raw.importing,
+            settling: raw.settling,
             blacklist: raw.blacklist,
             started: raw.started,
             startup_hold: raw.startup_hold,
@@ -69,6 +71,10 @@ impl RawState {
         }
         for (i, peer) in self.peers.iter().enumerate() {
             self.check_peer(i as u16, peer).map_err(|e| format!("a node state in which {} {e}", peer.id))?;
+        }
+        let mine = |s: &Slot| self.owners.get(s.index()).and_then(|&o| self.peers.get(usize::from(o)));
+        if self.settling.keys().any(|s| mine(s).is_none_or(|p| p.id != self.me)) {
+            return Err("a node state with a slot that was taken over and is not its own".into());
         }
         let owned: usize = self.peers.iter().map(|p| usize::from(p.slot_count)).sum();
         if owned != self.owners.iter().filter(|&&o| o != NO_OWNER).count() {
@@ -147,6 +153,7 @@ mod tests {
         state.set_not_claiming(Slot::new(69), true);
         state.set_migrating(Slot::new(1), Some(id(0)));
         state.set_importing(Slot::new(0), Some(id(0)));
+        state.set_settling(Slot::new(2), Some(id(2)));
         state.blacklist.insert(id(9));
         let reports = [0, 1].map(|n| Report { reporter: id(n), before_fail: n == 0 });
         state.peer_mut(&id(2)).expect("known").reports = reports.into();
@@ -172,6 +179,7 @@ mod tests {
         for s in [&mut state, &mut again] {
             s.unbind(Slot::new(69));
             s.set_migrating(Slot::new(2), Some(id(2)));
+            s.unbind(Slot::new(2));
         }
         assert_eq!(again.digest(), state.digest());
     }
@@ -180,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_inconsistency_is_named() {
-        let wrong: [(&str, Change); 16] = [
+        let wrong: [(&str, Change); 18] = [
             ("a node state of 0 slots", |s| s.owners = Box::new([])),
             ("a node state of 16385 slots", |s| s.owners = vec![NO_OWNER; 16385].into()),
             ("a slot beyond its last one", |s| s.not_claiming = SlotSet::new(64)),
@@ -192,6 +200,12 @@ mod tests {
             }),
             ("a slot beyond its last one", |s| {
                 s.importing.insert(Slot::new(70), id(0));
+            }),
+            ("taken over and is not its own", |s| {
+                s.settling.insert(Slot::new(0), id(0));
+            }),
+            ("taken over and is not its own", |s| {
+                s.settling.insert(Slot::new(70), id(0));
             }),
             ("not sorted by name", |s| s.peers.swap(0, 2)),
             ("not sorted by name", |s| s.peers[0].id = id(1)),
@@ -254,6 +268,7 @@ mod tests {
             not_claiming: state.not_claiming,
             migrating: state.migrating,
             importing: state.importing,
+            settling: state.settling,
             blacklist: state.blacklist,
             started: state.started,
             startup_hold: state.startup_hold,

@@ -1,4 +1,4 @@
-//! The slot table, and the two sets of open slots.
+//! The slot table, the two sets of open slots, and the slots that were taken over lately.
 
 use std::collections::BTreeMap;
 
@@ -52,10 +52,12 @@ impl NodeState {
         self.routes_changed();
     }
 
-    /// Takes a slot from its owner; whether it had one (cluster.c `clusterDelSlot`). Leaves the not-claiming bit alone.
+    /// Takes a slot from its owner; whether it had one (cluster.c `clusterDelSlot`). Leaves the not-claiming bit alone. A slot that is not
+    /// mine is not kept from anybody.
     pub(crate) fn unbind(&mut self, slot: Slot) -> bool {
         let Some(i) = self.owner_index(slot) else { return false };
         let id = self.peers[i].id;
+        self.set_settling(slot, None);
         self.owners[slot.index()] = NO_OWNER;
         self.peers[i].slots.remove(slot);
         self.peers[i].slot_count -= 1;
@@ -80,6 +82,17 @@ impl NodeState {
     pub(crate) fn set_importing(&mut self, slot: Slot, from: Option<NodeId>) {
         self.scratch.slots_digest ^= set_open(&mut self.importing, SlotFact::Importing, slot, from);
         self.routes_changed();
+    }
+
+    pub(crate) fn set_settling(&mut self, slot: Slot, from: Option<NodeId>) {
+        self.scratch.slots_digest ^= set_open(&mut self.settling, SlotFact::Settling, slot, from);
+    }
+
+    /// No slot is kept from its source any more.
+    pub(crate) fn forget_sources(&mut self) {
+        for slot in self.settling.keys().copied().collect::<Vec<_>>() {
+            self.set_settling(slot, None);
+        }
     }
 
     /// Closes every open slot (cluster.c `clusterCloseAllSlots`).

@@ -370,6 +370,7 @@ impl World {
         };
         text.push_str(&arrows(state.migrating(), "->"));
         text.push_str(&arrows(state.importing(), "<-"));
+        text.push_str(&arrows(state.settling(), " from "));
         if !state.not_claiming().is_empty() {
             let _ = write!(text, "; not claimed {:?}", state.not_claiming());
         }

@@ -95,6 +95,7 @@ impl Renaming {
         };
         renamed.migrating = open(&s.migrating);
         renamed.importing = open(&s.importing);
+        renamed.settling = open(&s.settling);
         renamed.blacklist = s.blacklist.iter().map(|id| self.name(*id)).collect();
         renamed.rebuild_digest();
         renamed
