@@ -1,6 +1,8 @@
 //! What the tests of real clusters share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod gate;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What the directives mean for the core and for the bus.
 
-use slotproof_model::{Address, Config, EndpointType};
+use slotproof_model::{Address, Config, EndpointType, Rules};
 
 use crate::server::Server;
 
@@ -37,6 +37,7 @@ pub(super) fn core_config(server: &Server) -> Config {
             "unknown-endpoint" => EndpointType::Unknown,
             _ => EndpointType::Ip,
         },
+        rules: Rules::named(&config.text("cluster-rules")).unwrap_or_default(),
         ..Config::default()
     }
 }

@@ -1,5 +1,7 @@
 //! Every directive of redis.conf 7.0: its old name, its type, its default, and whether it means something
-//! here (config.c `static_configs`).
+//! here (config.c `static_configs`). Beside them `cluster-rules` and `trace`, which Redis does not have.
+
+use slotproof_model::Rules;
 
 /// The type of a directive's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,7 @@ pub static DIRECTIVES: &[Directive] = &[
     d("cluster-replica-no-failover", "cluster-slave-no-failover", YesNo, "no", CHANGES, USED),
     d("cluster-replica-validity-factor", "cluster-slave-validity-factor", Int(0, i32::MAX as i64), "10", CHANGES, IDLE),
     d("cluster-require-full-coverage", "", YesNo, "yes", CHANGES, USED),
+    d("cluster-rules", "", Word(&Rules::NAMES), "redis_7_0", FIXED, USED),
     d("crash-log-enabled", "", YesNo, "yes", CHANGES, IDLE),
     d("crash-memcheck-enabled", "", YesNo, "yes", CHANGES, IDLE),
     d("daemonize", "", YesNo, "no", FIXED, USED),
@@ -242,8 +245,13 @@ pub static DIRECTIVES: &[Directive] = &[
 ];
 
 /// Directives that CONFIG GET shows to those only who name them: those for tests of Redis, and those that Redis does not have.
-pub const HIDDEN: [&str; 4] =
-    ["key-load-delay", "loading-process-events-interval-bytes", "rdb-key-save-delay", "trace"];
+pub const HIDDEN: [&str; 5] = [
+    "cluster-rules",
+    "key-load-delay",
+    "loading-process-events-interval-bytes",
+    "rdb-key-save-delay",
+    "trace",
+];
 
 /// The directive of this name, old or new, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Directive> {

@@ -1,0 +1,151 @@
+//! Real nodes under `Rules::hardened()`, alone and beside nodes with the rules of redis 7.0: slots that go on before gossip knows of the last move
+//! stay where they were brought, with their keys, and what the nodes did is what the model does.
+
+mod support;
+
+use std::io;
+
+use slotproof::cluster::{Cluster, Node, Program};
+use slotproof::conform::conform;
+use slotproof::resp::Value;
+use support::gate::Gate;
+use support::{key_of, slotproof};
+
+const SLOT: u16 = 77;
+const OTHER: u16 = 6000;
+const KEYS: usize = 20;
+
+/// Makes a node the owner of a slot, as far as the first so many commands of the recommended order do.
+fn move_slot(
+    cluster: &Cluster,
+    ids: &[String],
+    slot: u16,
+    (from, to): (usize, usize),
+    told: usize,
+) -> io::Result<()> {
+    let (source, target) = (&cluster.nodes[from], &cluster.nodes[to]);
+    target.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", ids[from]))?;
+    source.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", ids[to]))?;
+    let (port, keys) = (target.port.to_string(), (0..KEYS).map(|n| key(slot, n)).collect::<Vec<_>>());
+    let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+    let words: Vec<&str> = words.into_iter().chain(keys.iter().map(String::as_str)).collect();
+    source.connect()?.ask(&words)?;
+    for node in [target, source, &cluster.nodes[3 - from - to]].into_iter().take(told) {
+        node.ask(&format!("CLUSTER SETSLOT {slot} NODE {}", ids[to]))?;
+    }
+    Ok(())
+}
+
+fn fill(cluster: &Cluster) -> io::Result<Vec<String>> {
+    cluster.form(3)?;
+    for (slot, home) in [(SLOT, 0), (OTHER, 1)] {
+        for n in 0..KEYS {
+            cluster.nodes[home].ask(&format!("SET {} v{n}", key(slot, n)))?;
+        }
+    }
+    cluster.nodes.iter().map(Node::id).collect()
+}
+
+/// Ends the nodes and replays what they did; what is violated in it.
+fn replayed(mut cluster: Cluster) -> io::Result<Vec<String>> {
+    for node in &mut cluster.nodes {
+        assert!(node.terminate()?.success());
+    }
+    let report = conform(&cluster.traces()?).map_err(|d| io::Error::other(d.to_string()))?;
+    Ok(report.violations)
+}
+
+fn key(slot: u16, n: usize) -> String {
+    format!("{{{}}}:{n}", key_of(slot, 0))
+}
+
+/// All agree that these own those slots, and have the keys.
+fn at_home(cluster: &Cluster, homes: [(u16, usize); 2]) -> io::Result<()> {
+    cluster.wait_settled()?;
+    for (slot, home) in homes {
+        for n in 0..KEYS {
+            let found = cluster.nodes[home].ask(&format!("GET {}", key(slot, n)))?;
+            assert_eq!(found.text(), Some(format!("v{n}")), "key {n} of slot {slot} at node {home}");
+        }
+    }
+    Ok(())
+}
+
+fn started(program: &Program, rules: Option<&str>) -> io::Result<Cluster> {
+    let mut options = vec!["--cluster-node-timeout", "5000"];
+    options.extend(rules.iter().flat_map(|name| ["--cluster-rules", name]));
+    Cluster::start(3, program, &options, rules.is_some())
+}
+
+#[test]
+fn slots_go_on_at_once_between_hardened_nodes() -> io::Result<()> {
+    let cluster = started(&slotproof(), Some("hardened"))?;
+    let shown = cluster.nodes[0].ask("CONFIG GET cluster-rules")?;
+    assert_eq!(shown, Value::Array(["cluster-rules", "hardened"].map(|s| Value::Bulk(s.into())).to_vec()));
+    let ids = fill(&cluster)?;
+    // To and fro, and round in a ring with one slot on the heels of the other.
+    for _ in 0..5 {
+        for way in [(0, 1), (1, 0)] {
+            move_slot(&cluster, &ids, SLOT, way, 3)?;
+        }
+    }
+    at_home(&cluster, [(SLOT, 0), (OTHER, 1)])?;
+    for turn in 0..6 {
+        let (first, second) = (turn % 3, (turn + 1) % 3);
+        move_slot(&cluster, &ids, SLOT, (first, second), 3)?;
+        move_slot(&cluster, &ids, OTHER, (second, (turn + 2) % 3), 3)?;
+    }
+    at_home(&cluster, [(SLOT, 0), (OTHER, 1)])?;
+    assert_eq!(replayed(cluster)?, Vec::<String>::new());
+    Ok(())
+}
+
+/// The world `migration-ring` between real nodes: what the middle node says on the bus is held up, so that it gives a slot to the third at an epoch
+/// that this one has not heard of. The keys of the slot that the third has in the end, and what is violated in the replay.
+fn ring(program: &Program, rules: Option<&str>) -> io::Result<(i64, Vec<String>)> {
+    let cluster = started(program, rules)?;
+    let gates =
+        cluster.nodes.iter().map(|n| Gate::before(n.port + 10_000)).collect::<io::Result<Vec<_>>>()?;
+    for (node, gate) in cluster.nodes.iter().zip(&gates) {
+        node.ask(&format!("CONFIG SET cluster-announce-bus-port {}", gate.port))?;
+    }
+    let ids = fill(&cluster)?;
+    let by_gates = |n: &Node| {
+        let text = n.ask("CLUSTER NODES")?.text().unwrap_or_default();
+        let links = n.ask("CLUSTER LINKS")?;
+        let linked = matches!(links, Value::Array(links) if links.len() == 4);
+        Ok(linked && gates.iter().all(|gate| text.contains(&format!("@{}", gate.port))))
+    };
+    cluster.wait("all are reached through their gates", |c| c.all(by_gates))?;
+    gates.iter().for_each(|gate| gate.hold(true));
+    move_slot(&cluster, &ids, SLOT, (0, 1), 2)?;
+    move_slot(&cluster, &ids, OTHER, (1, 2), 1)?;
+    gates.iter().for_each(|gate| gate.hold(false));
+    cluster.wait("the third has heard of the epoch of the second, which is 4", |c| {
+        Ok(c.nodes[2].view()?.iter().any(|n| n.id == ids[1] && n.epoch == 4))
+    })?;
+    cluster.nodes[1].ask(&format!("CLUSTER SETSLOT {OTHER} NODE {}", ids[2]))?;
+    let Value::Int(keys) = cluster.nodes[2].ask(&format!("CLUSTER COUNTKEYSINSLOT {OTHER}"))? else {
+        panic!("no number")
+    };
+    if keys > 0 {
+        at_home(&cluster, [(SLOT, 1), (OTHER, 2)])?;
+    }
+    Ok((keys, if rules.is_some() { replayed(cluster)? } else { Vec::new() }))
+}
+
+#[test]
+fn a_hardened_target_outbids_its_source_and_another_loses_the_keys() -> io::Result<()> {
+    assert_eq!(ring(&slotproof(), Some("hardened"))?, (KEYS as i64, Vec::new()));
+    let (keys, violated) = ring(&slotproof(), Some("redis_7_0"))?;
+    assert_eq!(keys, 0, "the hazard is there by the rules of redis");
+    assert!(violated.iter().any(|v| v.contains("S10: 20 keys of slot 6000 are deleted")), "{violated:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs redis-server 7.0"]
+fn a_target_of_redis_loses_the_keys() -> io::Result<()> {
+    assert_eq!(ring(&Program::Redis, None)?.0, 0);
+    Ok(())
+}
