@@ -6,7 +6,7 @@ mod support;
 use std::io;
 
 use slotproof::cluster::{Cluster, Node, Program};
-use slotproof::conform::conform;
+use slotproof::conform::{Report, conform};
 use slotproof::resp::Value;
 use support::gate::Gate;
 use support::{key_of, slotproof};
@@ -46,13 +46,12 @@ fn fill(cluster: &Cluster) -> io::Result<Vec<String>> {
     cluster.nodes.iter().map(Node::id).collect()
 }
 
-/// Ends the nodes and replays what they did; what is violated in it.
-fn replayed(mut cluster: Cluster) -> io::Result<Vec<String>> {
+/// Ends the nodes and replays what they did.
+fn replayed(mut cluster: Cluster) -> io::Result<Report> {
     for node in &mut cluster.nodes {
         assert!(node.terminate()?.success());
     }
-    let report = conform(&cluster.traces()?).map_err(|d| io::Error::other(d.to_string()))?;
-    Ok(report.violations)
+    conform(&cluster.traces()?).map_err(|d| io::Error::other(d.to_string()))
 }
 
 fn key(slot: u16, n: usize) -> String {
@@ -96,13 +95,13 @@ fn slots_go_on_at_once_between_hardened_nodes() -> io::Result<()> {
         move_slot(&cluster, &ids, OTHER, (second, (turn + 2) % 3), 3)?;
     }
     at_home(&cluster, [(SLOT, 0), (OTHER, 1)])?;
-    assert_eq!(replayed(cluster)?, Vec::<String>::new());
+    assert_eq!(replayed(cluster)?.violations, Vec::<String>::new());
     Ok(())
 }
 
 /// The world `migration-ring` between real nodes: what the middle node says on the bus is held up, so that it gives a slot to the third at an epoch
-/// that this one has not heard of. The keys of the slot that the third has in the end, and what is violated in the replay.
-fn ring(program: &Program, rules: Option<&str>) -> io::Result<(i64, Vec<String>)> {
+/// that this one has not heard of. The keys of the slot that the third has in the end, and the replay if there are rules to replay by.
+fn ring(program: &Program, rules: Option<&str>) -> io::Result<(i64, Option<Report>)> {
     let cluster = started(program, rules)?;
     let gates =
         cluster.nodes.iter().map(|n| Gate::before(n.port + 10_000)).collect::<io::Result<Vec<_>>>()?;
@@ -131,14 +130,19 @@ fn ring(program: &Program, rules: Option<&str>) -> io::Result<(i64, Vec<String>)
     if keys > 0 {
         at_home(&cluster, [(SLOT, 1), (OTHER, 2)])?;
     }
-    Ok((keys, if rules.is_some() { replayed(cluster)? } else { Vec::new() }))
+    Ok((keys, rules.map(|_| replayed(cluster)).transpose()?))
 }
 
 #[test]
 fn a_hardened_target_outbids_its_source_and_another_loses_the_keys() -> io::Result<()> {
-    assert_eq!(ring(&slotproof(), Some("hardened"))?, (KEYS as i64, Vec::new()));
-    let (keys, violated) = ring(&slotproof(), Some("redis_7_0"))?;
+    let (keys, report) = ring(&slotproof(), Some("hardened"))?;
+    assert_eq!(keys, KEYS as i64);
+    let report = report.expect("there are rules");
+    assert_eq!(report.violations, Vec::<String>::new());
+    assert_eq!(report.coverage.0.get("ownership: a source was outbid"), Some(&1));
+    let (keys, report) = ring(&slotproof(), Some("redis_7_0"))?;
     assert_eq!(keys, 0, "the hazard is there by the rules of redis");
+    let violated = report.expect("there are rules").violations;
     assert!(violated.iter().any(|v| v.contains("S10: 20 keys of slot 6000 are deleted")), "{violated:?}");
     Ok(())
 }

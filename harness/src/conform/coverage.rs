@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use slotproof_model::{Body, Command, Effect, Effects, Heartbeat, Input, NodeState, SetSlot, Timer};
 
 /// The rules that a run can be seen to exercise.
-pub const RULES: [&str; 37] = [
+pub const RULES: [&str; 38] = [
     "handshake: a MEET was sent",
     "handshake: a stranger's MEET was taken in",
     "handshake: completed",
@@ -27,6 +27,7 @@ pub const RULES: [&str; 37] = [
     "ownership: an UPDATE was received",
     "ownership: keys deleted with a lost slot",
     "ownership: followed the new owner of the last slot",
+    "ownership: a source was outbid",
     "epochs: own epoch raised",
     "epochs: another's epoch learned",
     "state: ok",
@@ -137,6 +138,10 @@ impl Coverage {
             if received && now.slots != old.slots {
                 self.note("ownership: a slot was rebound by a claim");
             }
+        }
+        let kept = |slot| after.owner(slot).is_some_and(|p| p.id == after.me());
+        if received && before.settling().keys().any(|s| !after.settling().contains_key(s) && kept(*s)) {
+            self.note("ownership: a source was outbid");
         }
         if after.not_claiming() != before.not_claiming() {
             self.note("ownership: a slot is no longer claimed");
