@@ -233,6 +233,90 @@ fn the_configuration_file_is_rewritten() {
     assert_eq!(TestClient::connect(other).run("PING"), "+PONG", "it still listens where it did");
 }
 
+/// Commands that the options of this test renamed, asked for by all names.
+const RENAMED: &str = "
+    COMMAND INFO fetch get keys cfg|get config|get
+    COMMAND GETKEYS fetch a
+    COMMAND GETKEYS get a
+    COMMAND GETKEYSANDFLAGS get a
+    COMMAND DOCS get keys config|get
+    COMMAND LIST FILTERBY pattern keys
+    COMMAND LIST FILTERBY pattern fetch
+    COMMAND LIST FILTERBY pattern get
+    COMMAND LIST FILTERBY pattern config|get
+    fetch
+    cfg foo
+    cfg get
+    Pubs foo
+    Pubs CHANNELS a b
+    Slow GET 1 2
+    Dbg foo
+    config foo
+    cfg RESETSTAT
+    LATENCY HISTOGRAM config|get config get fetch
+";
+
+fn renamed_commands_answer_by_their_new_names(server: &TestServer) -> Vec<String> {
+    let mut c = server.client();
+    let mut replies: Vec<String> =
+        RENAMED.lines().map(str::trim).filter(|l| !l.is_empty()).map(|line| c.run(line)).collect();
+    // What else stands in these replies is not the same here and there.
+    let docs = c.run("COMMAND DOCS fetch");
+    replies.push(docs.split(',').next().unwrap_or_default().to_owned());
+    let help = c.run("cfg HELP");
+    replies.push(help.split(',').next().unwrap_or_default().to_owned());
+    replies.push(c.run("LATENCY HISTOGRAM cfg").contains("\"config|resetstat\"").to_string());
+    replies.push(c.run("COMMAND").contains("\"keys\"").to_string());
+    replies
+}
+
+const RENAMES: [&str; 20] = [
+    "--enable-debug-command",
+    "yes",
+    "--rename-command",
+    "get",
+    "fetch",
+    "--rename-command",
+    "config",
+    "cfg",
+    "--rename-command",
+    "keys",
+    "",
+    "--rename-command",
+    "pubsub",
+    "pubs",
+    "--rename-command",
+    "slowlog",
+    "slow",
+    "--rename-command",
+    "debug",
+    "dbg",
+];
+
+#[test]
+fn renamed_commands_are_described_by_their_new_names() {
+    let server = TestServer::start(&RENAMES);
+    let replies = renamed_commands_answer_by_their_new_names(&server);
+    assert!(replies.iter().any(|r| r == "-ERR unknown subcommand 'foo'. Try CFG HELP."), "{replies:?}");
+    assert!(
+        replies[0].starts_with("[[\"get\", :2,")
+            && replies[0].contains("], (nil), (nil), [\"config|get\", :-3,")
+    );
+    let all = TestServer::start(&[]).client().run("COMMAND COUNT")[1..].parse::<u32>().expect("a number");
+    assert_eq!(server.client().run("COMMAND COUNT"), format!(":{}", all - 1));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn renamed_commands_are_described_as_redis_does() {
+    let (ours, theirs) = (TestServer::start(&RENAMES), TestServer::start_redis(&RENAMES));
+    let (ours, theirs) = (
+        renamed_commands_answer_by_their_new_names(&ours),
+        renamed_commands_answer_by_their_new_names(&theirs),
+    );
+    assert_eq!(ours, theirs);
+}
+
 #[test]
 fn what_would_be_longer_than_a_string_may_be_is_refused() {
     let server = TestServer::start(&[]);

@@ -86,8 +86,8 @@ static CLIENT_SUBS: &[Spec] =
         ),
     ];
 
-fn client_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "client");
+fn client_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "client", args);
 }
 
 fn id(_: &mut Server, client: &mut Client, _: Args<'_>) {

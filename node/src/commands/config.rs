@@ -36,8 +36,8 @@ static CONFIG_SUBS: &[Spec] = &[
         .about("server", "2.0.0", "Changes directives, all or none."),
 ];
 
-fn config_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "config");
+fn config_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "config", args);
 }
 
 fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
