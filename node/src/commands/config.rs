@@ -82,6 +82,9 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
         }
         changed.push(directive.name);
     }
+    if new.bytes("requirepass") != old.bytes("requirepass") {
+        new.user = None;
+    }
     server.config = new;
     if let Err((name, why)) = apply(server, &changed) {
         server.config = old;

@@ -246,7 +246,7 @@ impl Server {
         self.limits = CachedLimits {
             max_bulk: self.config.int("proto-max-bulk-len"),
             query_buffer: size("client-query-buffer-limit"),
-            password: !self.config.bytes("requirepass").is_empty(),
+            password: self.config.has_password(),
             max_memory: match size("maxmemory") {
                 0 => usize::MAX,
                 limit => limit,
