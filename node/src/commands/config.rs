@@ -164,7 +164,10 @@ fn apply(server: &mut Server, changed: &[&'static str]) -> Result<(), (&'static 
     if changed.contains(&"port") {
         server.relisten().map_err(|e| ("port", format!("Unable to listen on this port. {e}")))?;
     } else if changed.contains(&"bind") {
-        server.relisten().map_err(|e| ("bind", format!("Failed to bind to specified addresses. {e}")))?;
+        server.relisten().map_err(|e| {
+            server.log.warning(&e.to_string());
+            ("bind", "Failed to bind to specified addresses.".to_owned())
+        })?;
     }
     if changed.contains(&"loglevel") {
         server.log.set_level(Level::named(&server.config.text("loglevel")));

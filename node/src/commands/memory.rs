@@ -94,7 +94,7 @@ fn stats(server: &mut Server, client: &mut Client, _: Args<'_>) {
 }
 
 fn malloc_stats(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    client.reply.error("Stats not supported for the current allocator");
+    client.reply.bulk("Stats not supported for the current allocator");
 }
 
 /// The system's allocator gives back what it can by itself.
