@@ -137,6 +137,9 @@ fn a_dump_shows_one_moment_whatever_is_written_meanwhile() {
         assert_eq!(keys.get(name(i).as_bytes()), Some(&(value(i).into_bytes(), expiry)), "{i}");
     }
     assert!(client.run("INFO stats").contains("sync_full:1\\r\\n"));
+    let (all, dumps) = ("total_net_output_bytes", "total_net_repl_output_bytes");
+    let (all, dumps) = (info(&mut client, all), info(&mut client, dumps));
+    assert!(dumps > 1_000_000 && all > dumps, "{dumps} of {all} bytes");
     assert_eq!(client.run("CLIENT LIST TYPE replica"), "\"\"");
 
     // Two at once; what is dropped as a whole cannot be had any more.

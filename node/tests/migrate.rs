@@ -104,6 +104,53 @@ fn targets_that_fail() {
 }
 
 #[test]
+fn a_target_that_is_no_redis_gets_no_key() {
+    let source = TestServer::start(&[]);
+    let mut s = source.client();
+    assert_eq!(s.run("MSET k v l w"), "+OK");
+    // Behind the first lines comes what would be success, for each of the requests that may be sent first.
+    let long = format!("{}\r\n+OK\r\n+OK\r\n", "x".repeat(5000));
+    let told = "x".repeat(512);
+    let cases = [
+        ("HTTP/1.0 400 Bad\r\n\r\n+OK\r\n+OK\r\n", "HTTP/1.0 400 Bad"),
+        ("\r\n+OK\r\n+OK\r\n", ""),
+        (":1\r\n+OK\r\n+OK\r\n", ":1"),
+        ("+OK\r\nOK\r\n+OK\r\n+OK\r\n", "OK"),
+        ("+OK\r\n+OK\r\n$2\r\n+OK\r\n", "$2"),
+        (&long, &told),
+    ];
+    for (answer, text) in cases {
+        let target = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = target.local_addr().expect("an address").port().to_string();
+        let answer = answer.to_owned();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = target.accept().expect("a connection");
+            let mut requests = [0; 4096];
+            assert!(stream.read(&mut requests).expect("requests") > 0);
+            stream.write_all(answer.as_bytes()).expect("the answer");
+            // It is not kept for the next time.
+            while stream.read(&mut requests).is_ok_and(|n| n > 0) {}
+        });
+        let reply = s.run_args(&[
+            b"MIGRATE",
+            b"127.0.0.1",
+            port.as_bytes(),
+            b"",
+            b"1",
+            b"5000",
+            b"AUTH",
+            b"p",
+            b"KEYS",
+            b"k",
+            b"l",
+        ]);
+        assert_eq!(reply, format!("-ERR Target instance replied with error: {text}"));
+        assert_eq!(s.run("MGET k l"), "[\"v\", \"w\"]", "{text}");
+        thread.join().expect("the connection ends");
+    }
+}
+
+#[test]
 fn a_target_that_answers_byte_by_byte_is_given_up_in_time() {
     let source = TestServer::start(&[]);
     let mut client = source.client();

@@ -124,6 +124,82 @@ fn in_the_background() {
     assert!(log.contains("Ready to accept connections"), "{log}");
 }
 
+/// Logs in with three passwords under files that name them; what is answered, and what CONFIG REWRITE makes of it.
+fn logins(program: &str, lines: &str) -> Vec<String> {
+    let port = free_port();
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("redis.conf");
+    let home = dir.path().display();
+    std::fs::write(&path, format!("port {port}\nsave \"\"\ndir {home}\n{lines}\n")).expect("written");
+    let start = || {
+        let mut command = Command::new(program);
+        command.arg(&path);
+        TestServer::spawn(command, port)
+    };
+    let mut replies = Vec::new();
+    let all = |server: &TestServer, replies: &mut Vec<String>| {
+        for line in
+            ["PING", "AUTH pw1", "AUTH pw2", "AUTH default pw1", "AUTH bob pw1", "HELLO 2 AUTH default x"]
+        {
+            let reply = server.client().run(line);
+            replies.push(if reply.starts_with('[') { "hello".into() } else { reply });
+        }
+    };
+    {
+        let server = start();
+        all(&server, &mut replies);
+        let mut c = server.client();
+        for line in ["AUTH pw1", "CONFIG GET requirepass", "CONFIG REWRITE"] {
+            replies.push(c.run(line));
+        }
+    }
+    {
+        let server = start();
+        all(&server, &mut replies);
+        let mut c = server.client();
+        for line in ["AUTH pw1", "CONFIG SET requirepass pw2", "CONFIG REWRITE"] {
+            replies.push(c.run(line));
+        }
+        all(&server, &mut replies);
+    }
+    all(&start(), &mut replies);
+    replies
+}
+
+/// SHA-256 of `pw1`.
+const HASH: &str = "#c592df4a86933b92addc9842402ddf198c638ea9be58916ee6e3734e1e3152f8";
+
+#[test]
+fn the_user_of_a_file_that_redis_wrote() {
+    let ours = env!("CARGO_BIN_EXE_slotproof-node");
+    let replies =
+        logins(ours, &format!("user default on sanitize-payload {HASH} ~* &* +@all\nrequirepass x"));
+    let wrong = "-WRONGPASS invalid username-password pair or user is disabled.";
+    let one = ["-NOAUTH Authentication required.", "+OK", wrong, "+OK", wrong, wrong];
+    let two = ["-NOAUTH Authentication required.", wrong, "+OK", wrong, wrong, wrong];
+    assert_eq!(replies[..6], one, "the user counts, not requirepass");
+    assert_eq!(replies[6..9], ["+OK", "[\"requirepass\", \"x\"]", "+OK"]);
+    assert_eq!(replies[9..15], one, "the file that was rewritten says the same");
+    assert_eq!(replies[18..24], two);
+    assert_eq!(replies[24..], two);
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn users_of_files_are_those_of_redis() {
+    let ours = env!("CARGO_BIN_EXE_slotproof-node");
+    for lines in [
+        &format!("user default on {HASH} ~* &* +@all"),
+        "user default on nopass ~* &* +@all",
+        "user default on nopass allkeys allchannels allcommands\nrequirepass pw1",
+        "requirepass pw2\nuser default on >pw1 ~* &* +@all",
+        "USER default RESET on >pw2 >pw1 ~* resetchannels &* -@all +@all",
+        "requirepass pw1",
+    ] {
+        assert_eq!(logins(ours, lines), logins("redis-server", lines), "{lines}");
+    }
+}
+
 #[test]
 fn every_directive_of_a_stock_file_is_known() {
     // The active lines of Debian's redis.conf for 7.0.

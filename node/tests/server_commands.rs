@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{TestClient, TestServer, info, wait_for};
+use support::{TestClient, TestServer, free_port, info, wait_for};
 
 fn check(client: &mut TestClient, script: &[(&str, &str)]) {
     for (line, want) in script {
@@ -197,7 +197,7 @@ fn a_client_that_does_not_read_what_it_subscribed_to_is_closed() {
 fn the_configuration_file_is_rewritten() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("redis.conf");
-    let port = support::free_port();
+    let port = free_port();
     std::fs::write(
         &path,
         format!("# mine\nport {port}\nhz 20\nrename-command FLUSHALL \"\"\nrename-command GET fetch\n"),
@@ -223,7 +223,7 @@ fn the_configuration_file_is_rewritten() {
         "{text}"
     );
     assert!(text.contains("\nmaxmemory 104857600\n"), "{text}");
-    let other = support::free_port();
+    let other = free_port();
     assert_eq!(c.run(&format!("CONFIG SET port {other}")), "+OK");
     assert_eq!(TestClient::connect(other).run("PING"), "+PONG");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -231,6 +231,152 @@ fn the_configuration_file_is_rewritten() {
     let refused = c.run(&format!("CONFIG SET bind 127.0.0.1 port {port}"));
     assert!(refused.contains("argument 'port') - Unable to listen on this port."), "{refused}");
     assert_eq!(TestClient::connect(other).run("PING"), "+PONG", "it still listens where it did");
+}
+
+fn info_fields(server: &TestServer) -> Vec<String> {
+    let text = server.client().run("INFO default");
+    let names = text.trim_matches('"').split("\\r\\n").filter_map(|line| line.split_once(':'));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn info_lacks_what_the_documentation_names() {
+    const LACKING: [&str; 12] = [
+        "atomicvar_api",
+        "gcc_version",
+        "allocator_allocated",
+        "allocator_active",
+        "allocator_resident",
+        "allocator_frag_ratio",
+        "allocator_frag_bytes",
+        "allocator_rss_ratio",
+        "allocator_rss_bytes",
+        "rss_overhead_ratio",
+        "rss_overhead_bytes",
+        "expired_stale_perc",
+    ];
+    for mode in ["no", "yes"] {
+        let ours =
+            TestServer::start(&["--cluster-enabled", mode, "--cluster-port", &free_port().to_string()]);
+        let theirs =
+            TestServer::start_redis(&["--cluster-enabled", mode, "--cluster-port", &free_port().to_string()]);
+        let ours = info_fields(&ours);
+        let mut lacking = info_fields(&theirs);
+        lacking.retain(|name| !ours.contains(name));
+        assert_eq!(lacking, LACKING, "cluster-enabled {mode}");
+    }
+}
+
+#[test]
+fn info_counts_the_time_above_the_limit() {
+    let server = TestServer::start(&["--hz", "100"]);
+    let mut c = server.client();
+    let started = info(&mut c, "rdb_last_save_time");
+    assert!(started.abs_diff(info(&mut c, "server_time_usec") / 1_000_000) < 60);
+    assert!(info(&mut c, "lru_clock").abs_diff(started & 0xff_ffff) < 60);
+    check(&mut c, &[("SET k v", "+OK"), ("CONFIG SET maxmemory 1", "+OK")]);
+    assert!(c.run("SET l w").starts_with("-OOM"));
+    wait_for("time passes", || info(&mut c, "current_eviction_exceeded_time") > 5);
+    assert!(info(&mut c, "total_eviction_exceeded_time") > 5);
+    check(&mut c, &[("CONFIG SET maxmemory 1gb", "+OK"), ("SET l w", "+OK")]);
+    assert_eq!(info(&mut c, "current_eviction_exceeded_time"), 0);
+    assert!(info(&mut c, "total_eviction_exceeded_time") > 5);
+    (0..20_000).for_each(|i| c.send(&[b"SET", format!("k{i}").as_bytes(), b"v", b"PX", b"1"]));
+    (0..20_000).for_each(|_| assert_eq!(c.reply(), "+OK"));
+    wait_for("expiring took time", || info(&mut c, "expire_cycle_cpu_milliseconds") > 0);
+    // A socket of this process: not one of the first three, and another one for each client.
+    let mut other = server.client();
+    let fds = [&mut c, &mut other].map(|c| {
+        let line = c.run("CLIENT INFO");
+        let (_, rest) = line.split_once(" fd=").expect("a number");
+        rest.split(' ').next().and_then(|n| n.parse::<i32>().ok()).expect("a number")
+    });
+    assert!(fds[0] > 2 && fds[1] > 2 && fds[0] != fds[1], "{fds:?}");
+}
+
+/// Commands that the options of this test renamed, asked for by all names.
+const RENAMED: &str = "
+    COMMAND INFO fetch get keys cfg|get config|get
+    COMMAND GETKEYS fetch a
+    COMMAND GETKEYS get a
+    COMMAND GETKEYSANDFLAGS get a
+    COMMAND DOCS get keys config|get
+    COMMAND LIST FILTERBY pattern keys
+    COMMAND LIST FILTERBY pattern fetch
+    COMMAND LIST FILTERBY pattern get
+    COMMAND LIST FILTERBY pattern config|get
+    fetch
+    cfg foo
+    cfg get
+    Pubs foo
+    Pubs CHANNELS a b
+    Slow GET 1 2
+    Dbg foo
+    config foo
+    cfg RESETSTAT
+    LATENCY HISTOGRAM config|get config get fetch
+";
+
+fn renamed_commands_answer_by_their_new_names(server: &TestServer) -> Vec<String> {
+    let mut c = server.client();
+    let mut replies: Vec<String> =
+        RENAMED.lines().map(str::trim).filter(|l| !l.is_empty()).map(|line| c.run(line)).collect();
+    // What else stands in these replies is not the same here and there.
+    let docs = c.run("COMMAND DOCS fetch");
+    replies.push(docs.split(',').next().unwrap_or_default().to_owned());
+    let help = c.run("cfg HELP");
+    replies.push(help.split(',').next().unwrap_or_default().to_owned());
+    replies.push(c.run("LATENCY HISTOGRAM cfg").contains("\"config|resetstat\"").to_string());
+    replies.push(c.run("COMMAND").contains("\"keys\"").to_string());
+    replies
+}
+
+const RENAMES: [&str; 20] = [
+    "--enable-debug-command",
+    "yes",
+    "--rename-command",
+    "get",
+    "fetch",
+    "--rename-command",
+    "config",
+    "cfg",
+    "--rename-command",
+    "keys",
+    "",
+    "--rename-command",
+    "pubsub",
+    "pubs",
+    "--rename-command",
+    "slowlog",
+    "slow",
+    "--rename-command",
+    "debug",
+    "dbg",
+];
+
+#[test]
+fn renamed_commands_are_described_by_their_new_names() {
+    let server = TestServer::start(&RENAMES);
+    let replies = renamed_commands_answer_by_their_new_names(&server);
+    assert!(replies.iter().any(|r| r == "-ERR unknown subcommand 'foo'. Try CFG HELP."), "{replies:?}");
+    assert!(
+        replies[0].starts_with("[[\"get\", :2,")
+            && replies[0].contains("], (nil), (nil), [\"config|get\", :-3,")
+    );
+    let all = TestServer::start(&[]).client().run("COMMAND COUNT")[1..].parse::<u32>().expect("a number");
+    assert_eq!(server.client().run("COMMAND COUNT"), format!(":{}", all - 1));
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn renamed_commands_are_described_as_redis_does() {
+    let (ours, theirs) = (TestServer::start(&RENAMES), TestServer::start_redis(&RENAMES));
+    let (ours, theirs) = (
+        renamed_commands_answer_by_their_new_names(&ours),
+        renamed_commands_answer_by_their_new_names(&theirs),
+    );
+    assert_eq!(ours, theirs);
 }
 
 #[test]

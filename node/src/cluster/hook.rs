@@ -58,6 +58,10 @@ impl ClusterHook for Hook {
         self.0.borrow().links.len()
     }
 
+    fn link_memory(&self) -> usize {
+        self.0.borrow().links.memory()
+    }
+
     fn keys_migrated(&mut self, slot: Slot, keys: u64) {
         self.0.borrow_mut().traced(|t| t.write(Event::Migrated { slot, keys }));
     }

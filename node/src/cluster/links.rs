@@ -86,6 +86,11 @@ impl Links {
         self.all.len()
     }
 
+    /// The memory that they take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.all.values().map(|l| size_of::<Link>() + l.queued.get() + l.unread.get()).sum()
+    }
+
     /// Ends a connection.
     pub(super) fn close(&mut self, number: u64) {
         let Some(link) = self.all.remove(&number) else { return };
@@ -191,6 +196,7 @@ mod tests {
         let mut links = Links::default();
         let number = links.add(link(true, Some(id)));
         assert!(links.send(number, vec![0; 60], 100));
+        assert_eq!(links.memory(), size_of::<Link>() + 60);
         assert!(!links.send(number, vec![0; 60], 100));
         assert_eq!((links.len(), links.outbound(&id), links.over_limit), (0, None, 1));
         assert!(!links.send(number, vec![0; 1], 100), "it is gone");

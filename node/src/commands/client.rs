@@ -86,8 +86,8 @@ static CLIENT_SUBS: &[Spec] =
         ),
     ];
 
-fn client_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "client");
+fn client_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "client", args);
 }
 
 fn id(_: &mut Server, client: &mut Client, _: Args<'_>) {
@@ -174,11 +174,31 @@ fn reply(_: &mut Server, client: &mut Client, args: Args<'_>) {
     }
 }
 
-fn tracking(_: &mut Server, client: &mut Client, args: Args<'_>) {
-    if args.len() == 3 && args.is(2, "off") {
-        return client.reply.ok();
+fn tracking(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let mut i = 3;
+    while i < args.len() {
+        let more = i + 1 < args.len();
+        i += match () {
+            () if args.is(i, "redirect") && more => {
+                let id = match parse_i64(&args[i + 1]) {
+                    Some(id) => u64::try_from(id).unwrap_or(0),
+                    None => return client.reply.error(text::NOT_INT),
+                };
+                if id != client.id && !server.clients.contains_key(&id) {
+                    return client.reply.error("The client ID you want redirect to does not exist");
+                }
+                2
+            }
+            () if args.is(i, "prefix") && more => 2,
+            () if ["bcast", "optin", "optout", "noloop"].iter().any(|word| args.is(i, word)) => 1,
+            () => return client.reply.error(text::SYNTAX),
+        };
     }
-    client.reply.error("Client tracking is not supported by this server");
+    match () {
+        () if args.is(2, "off") => client.reply.ok(),
+        () if args.is(2, "on") => client.reply.error("Client tracking is not supported by this server"),
+        () => client.reply.error(text::SYNTAX),
+    }
 }
 
 fn caching(_: &mut Server, client: &mut Client, _: Args<'_>) {

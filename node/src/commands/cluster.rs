@@ -187,9 +187,9 @@ fn hook(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
 }
 
-fn cluster_help(server: &mut Server, client: &mut Client, _: Args<'_>) {
+fn cluster_help(server: &mut Server, client: &mut Client, args: Args<'_>) {
     if enabled(server, client) {
-        help(client, "cluster");
+        help(client, "cluster", args);
     }
 }
 

@@ -194,7 +194,7 @@ pub(super) enum Picks {
 }
 
 /// More repetitions than anybody asks for: their reply would fill the memory.
-const MAX_REPEATED: i64 = 1 << 24;
+const MAX_REPEATED: usize = 1 << 24;
 
 impl Picks {
     /// The count of SRANDMEMBER and its like: a negative one allows repetitions. With `pairs` it may be half as
@@ -205,7 +205,7 @@ impl Picks {
             let max = i64::MAX;
             return Err(format!("value is out of range, value must between -{max} and {max}").into());
         }
-        if pairs && n.unsigned_abs() > i64::MAX as u64 / 2 || n < -MAX_REPEATED {
+        if pairs && n.unsigned_abs() > i64::MAX as u64 / 2 {
             return Err("value is out of range".into());
         }
         Ok(if n < 0 {
@@ -216,9 +216,10 @@ impl Picks {
     }
 
     /// Places below `len`.
-    pub(super) fn places(self, len: usize) -> Vec<usize> {
-        match self {
+    pub(super) fn places(self, len: usize) -> Result<Vec<usize>, Refusal> {
+        Ok(match self {
             _ if len == 0 => Vec::new(),
+            Self::Repeated(n) if n > MAX_REPEATED => return Err("value is out of range".into()),
             Self::Repeated(n) => (0..n).map(|_| random_below(len)).collect(),
             Self::Different(n) if n >= len => (0..len).collect(),
             Self::Different(n) => {
@@ -233,7 +234,7 @@ impl Picks {
                 }
                 places
             }
-        }
+        })
     }
 }
 

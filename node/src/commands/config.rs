@@ -36,8 +36,8 @@ static CONFIG_SUBS: &[Spec] = &[
         .about("server", "2.0.0", "Changes directives, all or none."),
 ];
 
-fn config_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "config");
+fn config_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "config", args);
 }
 
 fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -81,6 +81,9 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
             return client.reply.error(failed(&given, &why));
         }
         changed.push(directive.name);
+    }
+    if new.bytes("requirepass") != old.bytes("requirepass") {
+        new.user = None;
     }
     server.config = new;
     if let Err((name, why)) = apply(server, &changed) {
@@ -161,7 +164,10 @@ fn apply(server: &mut Server, changed: &[&'static str]) -> Result<(), (&'static 
     if changed.contains(&"port") {
         server.relisten().map_err(|e| ("port", format!("Unable to listen on this port. {e}")))?;
     } else if changed.contains(&"bind") {
-        server.relisten().map_err(|e| ("bind", format!("Failed to bind to specified addresses. {e}")))?;
+        server.relisten().map_err(|e| {
+            server.log.warning(&e.to_string());
+            ("bind", "Failed to bind to specified addresses.".to_owned())
+        })?;
     }
     if changed.contains(&"loglevel") {
         server.log.set_level(Level::named(&server.config.text("loglevel")));

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
-use super::Spec;
+use super::{Spec, wrong_subcommand};
 use crate::dump;
 use crate::keyspace::{Expiry, Keyspace, Str, Value};
 use crate::resp::{Args, Protocol, Reply, parse_f64, parse_i64};
@@ -86,12 +86,7 @@ fn debug(server: &mut Server, client: &mut Client, args: Args<'_>) {
             server.log.warning(&format!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2])));
             client.reply.ok();
         }
-        _ => {
-            let word = String::from_utf8_lossy(&args[1]).into_owned();
-            client.reply.error(format!(
-                "unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
-            ));
-        }
+        _ => client.reply.error(wrong_subcommand(args)),
     }
 }
 

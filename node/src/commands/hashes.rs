@@ -241,7 +241,7 @@ fn hrandfield(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outco
         return Err(text::SYNTAX.into());
     }
     let hash = find::<Hash>(server, client, &args[1])?;
-    let places = picks.places(hash.map_or(0, Hash::len));
+    let places = picks.places(hash.map_or(0, Hash::len))?;
     let reply = &mut client.reply;
     match values {
         true => pairs_head(reply, places.len()),

@@ -62,6 +62,11 @@ macro_rules! lines {
 fn server_section(server: &Server, _: &Client, out: &mut String) {
     let uptime = server.started.elapsed().as_secs();
     let file = server.config.file.as_ref().map(|f| f.display().to_string()).unwrap_or_default();
+    let notifies = matches!(server.config.bytes("supervised"), b"systemd" | b"auto");
+    let supervised = match notifies && std::env::var_os("NOTIFY_SOCKET").is_some() {
+        true => "systemd",
+        false => "no",
+    };
     let binary = std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default();
     lines!(out,
         "redis_version": REDIS_VERSION,
@@ -72,7 +77,9 @@ fn server_section(server: &Server, _: &Client, out: &mut String) {
         "slotproof_version": env!("CARGO_PKG_VERSION"),
         "os": format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         "arch_bits": usize::BITS,
+        "monotonic_clock": "POSIX clock_gettime",
         "multiplexing_api": "epoll",
+        "process_supervised": supervised,
         "process_id": std::process::id(),
         "run_id": server.run_id,
         "tcp_port": server.port,
@@ -81,6 +88,7 @@ fn server_section(server: &Server, _: &Client, out: &mut String) {
         "uptime_in_days": uptime / 86400,
         "hz": server.config.int("hz"),
         "configured_hz": server.config.int("hz"),
+        "lru_clock": (server.now_ms / 1000) & 0xff_ffff,
         "executable": binary,
         "config_file": file,
         "io_threads_active": 0,
@@ -129,15 +137,31 @@ fn memory_section(server: &Server, me: &Client, out: &mut String) {
         "used_memory_dataset_perc": format_args!("{:.2}%", share(dataset, now.saturating_sub(baseline))),
         "total_system_memory": total,
         "total_system_memory_human": human(total),
+        "used_memory_vm_eval": 0,
         "used_memory_lua": 0,
+        "used_memory_lua_human": "0B",
+        "used_memory_scripts_eval": 0,
+        "number_of_cached_scripts": 0,
+        "number_of_functions": 0,
+        "number_of_libraries": 0,
+        "used_memory_vm_functions": 0,
+        "used_memory_vm_total": 0,
+        "used_memory_vm_total_human": "0B",
+        "used_memory_functions": 0,
         "used_memory_scripts": 0,
+        "used_memory_scripts_human": "0B",
         "maxmemory": limit,
         "maxmemory_human": human(limit.unsigned_abs()),
         "maxmemory_policy": server.config.text("maxmemory-policy"),
         "mem_fragmentation_ratio": format_args!("{ratio:.2}"),
         "mem_fragmentation_bytes": resident as i64 - now as i64,
         "mem_not_counted_for_evict": 0,
+        "mem_replication_backlog": 0,
+        "mem_total_replication_buffers": 0,
+        "mem_clients_slaves": 0,
         "mem_clients_normal": clients,
+        "mem_cluster_links": server.cluster.as_ref().map_or(0, |c| c.link_memory()),
+        "mem_aof_buffer": 0,
         "mem_allocator": "libc",
         "active_defrag_running": 0,
         "lazyfree_pending_objects": server.garbage.pending(),
@@ -149,20 +173,42 @@ fn persistence_section(server: &Server, _: &Client, out: &mut String) {
     lines!(out,
         "loading": 0,
         "async_loading": 0,
+        "current_cow_peak": 0,
+        "current_cow_size": 0,
+        "current_cow_size_age": 0,
+        "current_fork_perc": "0.00",
+        "current_save_keys_processed": 0,
+        "current_save_keys_total": 0,
         "rdb_changes_since_last_save": server.dbs.iter().map(Keyspace::changes).sum::<u64>(),
         "rdb_bgsave_in_progress": 0,
+        // As in Redis, the start counts as a save.
+        "rdb_last_save_time": server.started_unix,
         "rdb_last_bgsave_status": "ok",
+        "rdb_last_bgsave_time_sec": -1,
+        "rdb_current_bgsave_time_sec": -1,
+        "rdb_saves": 0,
+        "rdb_last_cow_size": 0,
+        "rdb_last_load_keys_expired": 0,
+        "rdb_last_load_keys_loaded": 0,
         "aof_enabled": 0,
         "aof_rewrite_in_progress": 0,
         "aof_rewrite_scheduled": 0,
+        "aof_last_rewrite_time_sec": -1,
+        "aof_current_rewrite_time_sec": -1,
         "aof_last_bgrewrite_status": "ok",
+        "aof_rewrites": 0,
+        "aof_rewrites_consecutive_failures": 0,
         "aof_last_write_status": "ok",
+        "aof_last_cow_size": 0,
+        "module_fork_in_progress": 0,
+        "module_fork_last_cow_size": 0,
     );
 }
 
 fn stats_section(server: &Server, _: &Client, out: &mut String) {
     let stats = &server.stats;
-    let [commands, input, output] = server.rates.per_second();
+    let [commands, input, output, dumps] = server.rates.per_second();
+    let exceeded = stats.exceeded_since.map_or(0, |since| server.now_ms - since);
     let (channels, patterns, shard) = server.pubsub.totals();
     lines!(out,
         "total_connections_received": stats.connections,
@@ -170,14 +216,23 @@ fn stats_section(server: &Server, _: &Client, out: &mut String) {
         "instantaneous_ops_per_sec": commands as u64,
         "total_net_input_bytes": stats.input_bytes,
         "total_net_output_bytes": stats.output_bytes,
+        "total_net_repl_input_bytes": 0,
+        "total_net_repl_output_bytes": stats.dump_bytes,
         "instantaneous_input_kbps": format_args!("{:.2}", input / 1024.0),
         "instantaneous_output_kbps": format_args!("{:.2}", output / 1024.0),
+        "instantaneous_input_repl_kbps": "0.00",
+        "instantaneous_output_repl_kbps": format_args!("{:.2}", dumps / 1024.0),
         "rejected_connections": stats.rejected,
         "sync_full": stats.full_dumps,
         "sync_partial_ok": 0,
         "sync_partial_err": 0,
         "expired_keys": server.dbs.iter().map(Keyspace::expired).sum::<u64>(),
+        "expired_time_cap_reached_count": stats.expire_cut,
+        "expire_cycle_cpu_milliseconds": stats.expiring.as_millis(),
         "evicted_keys": stats.evicted,
+        "evicted_clients": 0,
+        "total_eviction_exceeded_time": stats.exceeded_ms + exceeded,
+        "current_eviction_exceeded_time": exceeded,
         "keyspace_hits": stats.hits,
         "keyspace_misses": stats.misses,
         "pubsub_channels": channels,
@@ -189,12 +244,20 @@ fn stats_section(server: &Server, _: &Client, out: &mut String) {
         "slave_expires_tracked_keys": 0,
         "active_defrag_hits": 0,
         "active_defrag_misses": 0,
+        "active_defrag_key_hits": 0,
+        "active_defrag_key_misses": 0,
+        "total_active_defrag_time": 0,
+        "current_active_defrag_time": 0,
         "tracking_total_keys": 0,
+        "tracking_total_items": 0,
+        "tracking_total_prefixes": 0,
         "unexpected_error_replies": 0,
         "total_error_replies": stats.errors,
         "dump_payload_sanitizations": 0,
         "total_reads_processed": stats.reads,
         "total_writes_processed": stats.writes,
+        "io_threaded_reads_processed": 0,
+        "io_threaded_writes_processed": 0,
         "client_query_buffer_limit_disconnections": stats.query_limit_disconnections,
         "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
         "reply_buffer_shrinks": 0,
@@ -268,8 +331,16 @@ fn replication_section(server: &Server, _: &Client, out: &mut String) {
 }
 
 fn cpu_section(_: &Server, _: &Client, out: &mut String) {
-    let (user, system) = cpu_seconds();
-    let _ = write!(out, "used_cpu_sys:{system:.6}\r\nused_cpu_user:{user:.6}\r\n");
+    let ([user, system, user_of_children, system_of_children], [main_user, main_system, ..]) =
+        (cpu_seconds("self"), cpu_seconds("thread-self"));
+    lines!(out,
+        "used_cpu_sys": format_args!("{system:.6}"),
+        "used_cpu_user": format_args!("{user:.6}"),
+        "used_cpu_sys_children": format_args!("{system_of_children:.6}"),
+        "used_cpu_user_children": format_args!("{user_of_children:.6}"),
+        "used_cpu_sys_main_thread": format_args!("{main_system:.6}"),
+        "used_cpu_user_main_thread": format_args!("{main_user:.6}"),
+    );
 }
 
 fn cluster_section(server: &Server, _: &Client, out: &mut String) {
@@ -297,13 +368,14 @@ fn total_memory() -> u64 {
     line.trim().split(' ').next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// Time used in user and system mode (Linux; 0 elsewhere). The kernel counts in hundredths.
-fn cpu_seconds() -> (f64, f64) {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// Time that the process or the thread used in user and in system mode, and the same of children that ended (Linux; 0
+/// elsewhere). The kernel tells it in hundredths.
+fn cpu_seconds(whose: &str) -> [f64; 4] {
+    let stat = std::fs::read_to_string(format!("/proc/{whose}/stat")).unwrap_or_default();
     // The second field is the program's name in brackets and may hold anything.
     let after = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     let field = |i: usize| after.split_ascii_whitespace().nth(i).and_then(|f| f.parse::<f64>().ok());
-    (field(11).unwrap_or(0.0) / 100.0, field(12).unwrap_or(0.0) / 100.0)
+    [11, 12, 13, 14].map(|i| field(i).unwrap_or(0.0) / 100.0)
 }
 
 fn human(bytes: u64) -> String {

@@ -1,7 +1,7 @@
 //! COMMAND: what the tables say, as clients ask for it (server.c `commandCommand`).
 
 use super::arguments::{self, Docs};
-use super::{COMMANDS, Command, Flag, Spec, find, help, lookup, text};
+use super::{COMMANDS, Command, Flag, Spec, help, text};
 use crate::keyspace::glob_match;
 use crate::resp::{Args, Reply};
 use crate::server::{Client, Server};
@@ -53,7 +53,11 @@ pub(super) fn sorted() -> Vec<&'static Command> {
 
 /// All commands and their subcommands by name.
 pub(super) fn everything() -> impl Iterator<Item = &'static Command> {
-    sorted().into_iter().flat_map(|c| std::iter::once(c).chain(subs_of(c)))
+    with_subs(sorted())
+}
+
+fn with_subs(commands: Vec<&'static Command>) -> impl Iterator<Item = &'static Command> {
+    commands.into_iter().flat_map(|c| std::iter::once(c).chain(subs_of(c)))
 }
 
 pub(super) fn subs_of(command: &'static Command) -> Vec<&'static Command> {
@@ -62,26 +66,18 @@ pub(super) fn subs_of(command: &'static Command) -> Vec<&'static Command> {
     all
 }
 
-/// A command of this name; `container|subcommand` names a subcommand.
-pub(super) fn named(name: &[u8]) -> Option<&'static Command> {
-    match name.iter().position(|&b| b == b'|') {
-        Some(bar) => find(&name[..bar])?.sub(&name[bar + 1..]),
-        None => find(name),
-    }
-}
-
-fn all(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    let all = sorted();
+fn all(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    let all = server.renamed.sorted();
     client.reply.array(all.len());
     all.into_iter().for_each(|command| describe(&mut client.reply, command));
 }
 
-fn count(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    client.reply.len(COMMANDS.len());
+fn count(server: &mut Server, client: &mut Client, _: Args<'_>) {
+    client.reply.len(server.renamed.sorted().len());
 }
 
-fn command_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "command");
+fn command_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "command", args);
 }
 
 fn info(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -90,7 +86,7 @@ fn info(server: &mut Server, client: &mut Client, args: Args<'_>) {
     }
     client.reply.array(args.len() - 2);
     for name in args.from(2).iter() {
-        match named(name) {
+        match server.renamed.named(name) {
             Some(command) => describe(&mut client.reply, command),
             None => client.reply.null(),
         }
@@ -215,10 +211,10 @@ fn key_range(reply: &mut Reply, last: i32, step: i32) {
     reply.int(0);
 }
 
-fn docs(_: &mut Server, client: &mut Client, args: Args<'_>) {
+fn docs(server: &mut Server, client: &mut Client, args: Args<'_>) {
     let asked: Vec<&'static Command> = match args.len() {
-        2 => sorted(),
-        _ => args.from(2).iter().filter_map(named).collect(),
+        2 => server.renamed.sorted(),
+        _ => args.from(2).iter().filter_map(|name| server.renamed.named(name)).collect(),
     };
     client.reply.map(asked.len());
     asked.into_iter().for_each(|command| document(&mut client.reply, command));
@@ -246,12 +242,12 @@ fn document(reply: &mut Reply, command: &'static Command) {
     }
 }
 
-fn getkeys(_: &mut Server, client: &mut Client, args: Args<'_>) {
-    reply_keys(client, args.from(2), false);
+fn getkeys(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_keys(server, client, args.from(2), false);
 }
 
-fn getkeysandflags(_: &mut Server, client: &mut Client, args: Args<'_>) {
-    reply_keys(client, args.from(2), true);
+fn getkeysandflags(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    reply_keys(server, client, args.from(2), true);
 }
 
 /// Whether BITFIELD is asked for nothing but GET (db.c `bitfieldGetKeys`).
@@ -268,8 +264,8 @@ fn bitfield_reads(request: Args<'_>) -> bool {
     true
 }
 
-fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
-    let Some(command) = lookup(request) else {
+fn reply_keys(server: &Server, client: &mut Client, request: Args<'_>, with_flags: bool) {
+    let Some(command) = server.renamed.lookup(request) else {
         return client.reply.error("Invalid command specified");
     };
     if !command.takes_keys() || command.spec.key_flags == "not_key" {
@@ -307,7 +303,8 @@ fn reply_keys(client: &mut Client, request: Args<'_>, with_flags: bool) {
     }
 }
 
-fn list(_: &mut Server, client: &mut Client, args: Args<'_>) {
+fn list(server: &mut Server, client: &mut Client, args: Args<'_>) {
+    let everything = || with_subs(server.renamed.sorted());
     let names: Vec<&str> = match args.len() {
         2 => everything().map(|c| c.full_name).collect(),
         5 if args.is(2, "filterby") && args.is(3, "module") => Vec::new(),

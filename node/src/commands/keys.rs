@@ -333,6 +333,6 @@ fn move_key(server: &mut Server, client: &mut Client, args: Args<'_>) {
     client.reply.int(1);
 }
 
-fn object_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "object");
+fn object_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "object", args);
 }

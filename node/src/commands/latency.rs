@@ -51,8 +51,8 @@ static LATENCY_SUBS: &[Spec] = &[
         .about("server", "2.8.13", "[<event> ...]: forgets events."),
 ];
 
-fn latency_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "latency");
+fn latency_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "latency", args);
 }
 
 fn latest(server: &mut Server, client: &mut Client, _: Args<'_>) {
@@ -131,7 +131,7 @@ fn histogram(server: &mut Server, client: &mut Client, args: Args<'_>) {
         wanted = introspect::everything().collect();
     }
     for name in args.from(2).iter() {
-        if let Some(command) = introspect::named(name) {
+        if let Some(command) = server.renamed.named(name) {
             wanted.push(command);
             wanted.extend(introspect::subs_of(command));
         }

@@ -39,8 +39,8 @@ static MEMORY_SUBS: &[Spec] = &[
     ),
 ];
 
-fn memory_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "memory");
+fn memory_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "memory", args);
 }
 
 /// The memory of a key and its value: measured on a copy, so nothing is estimated, and SAMPLES has nothing to do.
@@ -94,7 +94,7 @@ fn stats(server: &mut Server, client: &mut Client, _: Args<'_>) {
 }
 
 fn malloc_stats(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    client.reply.error("Stats not supported for the current allocator");
+    client.reply.bulk("Stats not supported for the current allocator");
 }
 
 /// The system's allocator gives back what it can by itself.

@@ -33,6 +33,8 @@ const MAX_IDLE: Duration = Duration::from_secs(10);
 const PIECE: usize = 64 * 1024;
 /// A longer line is no reply to RESTORE.
 const MAX_LINE: usize = 64 * 1024;
+/// So much of the target's error is told.
+const MAX_TOLD: usize = 512;
 
 /// Connections to the targets of earlier MIGRATEs.
 #[derive(Debug, Default)]
@@ -226,9 +228,17 @@ fn attempt(
     drop(bytes);
     let mut lines = Lines { stream, timeout: order.timeout, buf: vec![0; 16 * 1024], start: 0, end: 0 };
     for _ in 0..requests.len() {
-        let line = lines.next().map_err(read)?;
-        let error = line.strip_prefix(b"-").map(|text| String::from_utf8_lossy(text).into_owned());
-        match transfer.on_reply(error.as_deref().map_or(Ok(()), Err)) {
+        let (reply, speaks_resp) = match lines.next().map_err(read)? {
+            [b'+', ..] => (Ok(()), true),
+            [b'-', text @ ..] => (Err(told(text)), true),
+            line => (Err(told(line)), false),
+        };
+        let after = transfer.on_reply(reply.as_ref().copied().map_err(String::as_str));
+        if !speaks_resp {
+            // Something else than Redis is there: what it says next means nothing either.
+            return Err(Failure::Read { timed_out: false });
+        }
+        match after {
             AfterReply::Nothing => {}
             AfterReply::Delete(i) => {
                 let now = server.now_ms;
@@ -242,6 +252,11 @@ fn attempt(
         }
     }
     Ok(())
+}
+
+/// The target's error as the caller is told it.
+fn told(text: &[u8]) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(MAX_TOLD)]).into_owned()
 }
 
 fn encode(server: &mut Server, client: &Client, order: &Order<'_>, requests: &[Request]) -> Vec<u8> {

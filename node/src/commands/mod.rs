@@ -111,15 +111,6 @@ pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
     COMMANDS.get(&*lower)
 }
 
-/// The command or subcommand that a request names.
-pub(crate) fn lookup(args: Args<'_>) -> Option<&'static Command> {
-    let command = find(&args[0])?;
-    match args.get(1) {
-        Some(word) if !command.subs.is_empty() => command.sub(word),
-        _ => Some(command),
-    }
-}
-
 /// Runs a request of a client (server.c `processCommand`). Every check before the command itself is here. Gives false if the
 /// request has to wait: it is to be given here again when the client goes on.
 pub(crate) fn dispatch(server: &mut Server, client: &mut Client, args: Args<'_>) -> bool {
@@ -230,9 +221,8 @@ fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'
         Some(word) if !base.subs.is_empty() => match base.sub(word) {
             Some(sub) => sub,
             None => {
-                let name = base.spec.name.to_ascii_uppercase();
-                let end = format!("'. Try {name} HELP.");
-                let text = [b"unknown subcommand '", &word[..word.len().min(128)], end.as_bytes()].concat();
+                let (word, name) = (&word[..word.len().min(128)], args[0].to_ascii_uppercase());
+                let text = [b"unknown subcommand '", word, b"'. Try ", &name, b" HELP."].concat();
                 return refuse(server, client, None, text);
             }
         },
@@ -379,10 +369,17 @@ pub(crate) mod text {
     pub(crate) const NO_CLUSTER: &str = "This instance has cluster support disabled";
 }
 
-/// The lines of a HELP subcommand, from the table.
-pub(crate) fn help(client: &mut Client, container: &str) {
+/// What Redis answers where a subcommand is none, or has too many arguments.
+pub(crate) fn wrong_subcommand(args: Args<'_>) -> Vec<u8> {
+    let word = &args[1][..args[1].len().min(128)];
+    let name = args[0].to_ascii_uppercase();
+    [b"unknown subcommand or wrong number of arguments for '", word, b"'. Try ", &name, b" HELP."].concat()
+}
+
+/// The lines of a HELP subcommand, from the table, under the name that was asked for.
+pub(crate) fn help(client: &mut Client, container: &str, args: Args<'_>) {
     let Some(command) = find(container.as_bytes()) else { return };
-    let upper = container.to_ascii_uppercase();
+    let upper = String::from_utf8_lossy(&args[0]).to_ascii_uppercase();
     let mut subs: Vec<&Command> = command.subs.values().filter(|s| !s.full_name.ends_with("|help")).collect();
     subs.sort_unstable_by_key(|s| s.full_name);
     let reply = &mut client.reply;

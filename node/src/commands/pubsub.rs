@@ -1,6 +1,6 @@
 //! Publishing and subscribing (pubsub.c).
 
-use super::{Spec, help};
+use super::{Spec, help, wrong_subcommand};
 use crate::resp::{Args, Protocol};
 use crate::server::{Client, Server, Topic};
 
@@ -78,8 +78,8 @@ static PUBSUB_SUBS: &[Spec] = &[
     ),
 ];
 
-fn pubsub_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "pubsub");
+fn pubsub_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "pubsub", args);
 }
 
 fn publish(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -139,16 +139,11 @@ fn shardchannels(server: &mut Server, client: &mut Client, args: Args<'_>) {
 
 fn list(server: &Server, client: &mut Client, args: Args<'_>, topic: Topic) {
     if args.len() > 3 {
-        return client.reply.error(too_many(args));
+        return client.reply.error(wrong_subcommand(args));
     }
     let names = server.pubsub.active(topic, args.get(2));
     client.reply.array(names.len());
     names.into_iter().for_each(|name| client.reply.bulk(name));
-}
-
-fn too_many(args: Args<'_>) -> String {
-    let word = String::from_utf8_lossy(&args[1]);
-    format!("unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP.")
 }
 
 fn numpat(server: &mut Server, client: &mut Client, _: Args<'_>) {

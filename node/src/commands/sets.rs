@@ -153,7 +153,7 @@ fn srandmember(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outc
     };
     let picks = Picks::parse(count, false)?;
     let set = find::<Set>(server, client, &args[1])?;
-    let places = picks.places(set.map_or(0, Set::len));
+    let places = picks.places(set.map_or(0, Set::len))?;
     client.reply.array(places.len());
     for member in set.iter().flat_map(|s| places.iter().filter_map(|&i| s.at(i))) {
         client.reply.bulk(member);

@@ -1,6 +1,6 @@
 //! SLOWLOG: commands that took long (slowlog.c).
 
-use super::{Command, Spec, help};
+use super::{Command, Spec, help, wrong_subcommand};
 use crate::resp::{Args, parse_i64};
 use crate::server::{Client, Server, Slow, unix_micros};
 
@@ -26,8 +26,8 @@ static SLOWLOG_SUBS: &[Spec] = &[
         .about("server", "2.2.12", "Drops all entries."),
 ];
 
-fn slowlog_help(_: &mut Server, client: &mut Client, _: Args<'_>) {
-    help(client, "slowlog");
+fn slowlog_help(_: &mut Server, client: &mut Client, args: Args<'_>) {
+    help(client, "slowlog", args);
 }
 
 fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
@@ -39,11 +39,7 @@ fn get(server: &mut Server, client: &mut Client, args: Args<'_>) {
             None | Some(..-1) => return client.reply.error("count should be greater than or equal to -1"),
             Some(n) => n as usize,
         },
-        _ => {
-            let text =
-                [b"unknown subcommand or wrong number of arguments for '", &args[1], b"'. Try SLOWLOG HELP."];
-            return client.reply.error(text.concat());
-        }
+        _ => return client.reply.error(wrong_subcommand(args)),
     };
     let reply = &mut client.reply;
     reply.array(count.min(all));

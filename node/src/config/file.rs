@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Config, find};
+use super::{Config, DefaultUser, find};
 use crate::commands::Renamed;
 use crate::keyspace::glob_match;
 use crate::resp::{quote, split_quoted};
@@ -143,6 +143,16 @@ impl Loader {
             self.renamed.rename(old, new)?;
             self.config.renames.push((old.to_vec(), new.to_vec()));
             return Ok(());
+        }
+        if name.eq_ignore_ascii_case(b"user") {
+            let user = DefaultUser::parse(values)?;
+            if self.config.user.replace(user).is_some() {
+                return Err("Error in user declaration 'default': a user can be defined only once".into());
+            }
+            return Ok(());
+        }
+        if name.eq_ignore_ascii_case(b"loadmodule") {
+            return Err("There are no modules in this version".into());
         }
         let Some(directive) = find(name) else {
             return Err("Bad directive or wrong number of arguments".into());
@@ -283,6 +293,16 @@ mod tests {
             let error = load(&["-"], &format!("port 1\n{missing}\n")).expect_err(missing);
             assert!(error.contains("at line 2") && error.contains("'/nonexistent/file'"), "{error}");
         }
+        for (line, why) in [
+            ("loadmodule /usr/lib/x.so", "no modules"),
+            ("user alice on nopass ~* &* +@all", "no access lists"),
+            ("user", "wrong number of arguments"),
+        ] {
+            let error = load(&["-"], &format!("port 1\n{line}\n")).expect_err(line);
+            assert!(error.contains("at line 2") && error.contains(why), "{error}");
+        }
+        let twice = "user default on nopass ~* &* +@all\n".repeat(2);
+        assert!(load(&["-"], &twice).expect_err("twice").contains("only once"));
         assert!(load(&["--foo", "1"], "").expect_err("option").contains("'foo \"1\"'"));
     }
 

@@ -3,6 +3,7 @@
 mod directives;
 mod file;
 mod rewrite;
+mod user;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::resp::{parse_f64, parse_i64};
 pub use directives::{DIRECTIVES, Directive, HIDDEN, Kind, find};
 pub use file::{Invocation, StartError, parse_invocation};
 pub use rewrite::rewrite;
+pub use user::DefaultUser;
 
 /// The value of every directive.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub file: Option<std::path::PathBuf>,
     /// What `rename-command` says: old names and new ones.
     pub renames: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What a `user` line says. It counts instead of `requirepass`, wherever that stands, until CONFIG SET changes its value.
+    pub user: Option<DefaultUser>,
 }
 
 /// A value that a directive cannot have. The text is Redis's.
@@ -105,6 +109,22 @@ impl Config {
         match name {
             "notify-keyspace-events" => Notices::parse(value).unwrap_or_default().letters().into(),
             _ => value.into(),
+        }
+    }
+
+    /// Whether clients have to log in.
+    pub fn has_password(&self) -> bool {
+        match &self.user {
+            Some(user) => user.has_password(),
+            None => !self.bytes("requirepass").is_empty(),
+        }
+    }
+
+    /// Whether they log in with this.
+    pub fn is_password(&self, given: &[u8]) -> bool {
+        match &self.user {
+            Some(user) => user.is_password(given),
+            None => user::equal(self.bytes("requirepass"), given),
         }
     }
 

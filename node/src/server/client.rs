@@ -113,6 +113,8 @@ pub struct Client {
     pub peer: String,
     /// The address that it connected to.
     pub local: String,
+    /// The number of its socket; -1 without one.
+    pub fd: i32,
     /// What CLIENT SETNAME gave it.
     pub name: Vec<u8>,
     /// Its output.
@@ -176,6 +178,7 @@ impl Client {
             id,
             peer,
             local,
+            fd: -1,
             name: Vec::new(),
             reply: Reply::default(),
             db: 0,
@@ -301,12 +304,13 @@ impl Client {
             }
         };
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={} \
              qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={first} oll={listed} omem={rest} tot-mem={} events=r{} \
              cmd={} user=default redir=-1 resp={}{told}",
             self.id,
             self.peer,
             self.local,
+            self.fd,
             String::from_utf8_lossy(&self.name),
             (now_ms - self.created_ms) / 1000,
             (now_ms - self.active_ms) / 1000,

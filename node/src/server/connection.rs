@@ -195,6 +195,7 @@ impl Connection {
             let mut server = self.shared.borrow_mut();
             if let Some(backup) = &mut client.backup {
                 backup.taken(unsent, server.now_ms);
+                server.stats.dump_bytes += sent as u64;
             }
             // Whoever reads a long reply is not idle.
             client.active_ms = server.now_ms;

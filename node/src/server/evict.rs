@@ -34,21 +34,39 @@ pub(crate) fn usage(policy: &[u8], log_factor: i64, decay_minutes: i64) -> Usage
     }
 }
 
+/// What came of making room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// No more is in use than may be.
+    Enough,
+    /// There will be when the next commands have made more.
+    Later,
+    /// Nothing more may go.
+    None,
+}
+
 impl Server {
     /// Whether there is room for more; keys are dropped until there is, if the policy allows it.
     pub(crate) fn make_room(&mut self) -> bool {
-        let room = self.evict();
+        let found = self.evict();
+        let now = self.now_ms;
+        if found == Room::Enough {
+            let since = self.stats.exceeded_since.take();
+            self.stats.exceeded_ms += since.map_or(0, |since| now - since);
+        } else {
+            self.stats.exceeded_since.get_or_insert(now);
+        }
         self.publish_events();
-        room
+        found != Room::None
     }
 
-    fn evict(&mut self) -> bool {
+    fn evict(&mut self) -> Room {
         /// Keys dropped for one command at most: if that is not enough, it runs, and the next one drops more.
         const AT_ONCE: usize = 1000;
         if self.has_room() {
-            return true;
+            return Room::Enough;
         }
-        let Some(policy) = self.limits.policy else { return false };
+        let Some(policy) = self.limits.policy else { return Room::None };
         let (now, samples) = (self.now_ms, self.limits.samples);
         for _ in 0..AT_ONCE {
             let mut best: Option<(u64, usize, Vec<u8>)> = None;
@@ -59,16 +77,16 @@ impl Server {
                     best = Some((merit, i, key));
                 }
             }
-            let Some((_, db, key)) = best else { return false };
+            let Some((_, db, key)) = best else { return Room::None };
             if self.dbs[db].delete(&key, now, self.limits.lazy_eviction) {
                 self.dbs[db].note(EventKind::Evicted, "evicted", &key);
             }
             self.stats.evicted += 1;
             if self.has_room() {
-                return true;
+                return Room::Enough;
             }
         }
-        true
+        Room::Later
     }
 
     /// Whether no more is in use than may be. What another thread is freeing is on its way back, and nobody knows how much that is: while
@@ -110,8 +128,12 @@ mod tests {
         assert_eq!(server.keyspace().len(), 1000);
         server.limits.max_memory = used / 2;
         assert!(!server.make_room(), "nothing may go");
+        server.now_ms += 7;
+        assert!(!server.make_room());
+        assert_eq!((server.stats.exceeded_since, server.stats.exceeded_ms), (Some(server.now_ms - 7), 0));
         server.limits.policy = Policy::named(b"allkeys-random");
         assert!(server.make_room());
+        assert_eq!((server.stats.exceeded_since, server.stats.exceeded_ms), (None, 7));
         let (most, used) = (server.limits.max_memory, server.used_memory());
         assert!(most < used && used <= most + most / 8, "{most} {used}");
     }

@@ -81,6 +81,8 @@ pub struct Server {
     pub baseline: usize,
     /// When the server started.
     pub started: Instant,
+    /// The same, as Unix time in seconds.
+    pub started_unix: i64,
     /// The port that clients connect to.
     pub port: u16,
     /// The log.
@@ -125,6 +127,11 @@ pub trait ClusterHook {
 
     /// How many connections of the bus there are.
     fn connections(&self) -> usize {
+        0
+    }
+
+    /// The memory that they take, in bytes.
+    fn link_memory(&self) -> usize {
         0
     }
 
@@ -184,6 +191,7 @@ impl Server {
             replication_id: random_hex(),
             baseline: 0,
             started: Instant::now(),
+            started_unix: unix_micros() / 1_000_000,
             port: u16::try_from(config.int("port")).unwrap_or(0),
             log,
             garbage: Rc::default(),
@@ -246,7 +254,7 @@ impl Server {
         self.limits = CachedLimits {
             max_bulk: self.config.int("proto-max-bulk-len"),
             query_buffer: size("client-query-buffer-limit"),
-            password: !self.config.bytes("requirepass").is_empty(),
+            password: self.config.has_password(),
             max_memory: match size("maxmemory") {
                 0 => usize::MAX,
                 limit => limit,
@@ -352,11 +360,13 @@ impl Server {
             for db in &mut self.dbs {
                 left -= db.expire_cycle(now, left);
             }
+            self.stats.expiring += begun.elapsed();
+            self.stats.expire_cut += u64::from(left == 0);
             self.spike("expire-cycle", begun);
             self.publish_events();
         }
         let stats = &self.stats;
-        self.rates.sample([stats.commands, stats.input_bytes, stats.output_bytes], now);
+        self.rates.sample([stats.commands, stats.input_bytes, stats.output_bytes, stats.dump_bytes], now);
         self.stats.peak_memory = self.stats.peak_memory.max(self.used_memory());
         let timeout = self.config.int("timeout");
         let clients: Vec<_> = self.clients.values().cloned().collect();

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
@@ -292,6 +293,7 @@ fn welcome(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
     let local = stream.local_addr().map(|a| a.to_string()).unwrap_or_default();
     server.tick();
     let client = server.register(peer.to_string(), local);
+    client.borrow_mut().fd = stream.as_raw_fd();
     drop(server);
     spawn_local(serve(Rc::clone(shared), stream, client));
 }

@@ -1,6 +1,7 @@
 //! Counters: of the server, of each command, and of what took long.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// Counters for INFO.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,16 @@ pub struct Stats {
     pub input_bytes: u64,
     /// Bytes sent to clients.
     pub output_bytes: u64,
+    /// What of it were dumps of the whole data set.
+    pub dump_bytes: u64,
+    /// How long it took to look for expired keys that nobody met.
+    pub expiring: Duration,
+    /// How often that was cut short because of their number.
+    pub expire_cut: u64,
+    /// How long more memory was in use than may be, in milliseconds, until it was not.
+    pub exceeded_ms: i64,
+    /// Since when it is.
+    pub exceeded_since: Option<i64>,
     /// Keys that a reading command found.
     pub hits: u64,
     /// Keys that a reading command did not find.
@@ -200,14 +211,14 @@ impl Times {
 /// How fast counters grow, averaged over the last samples.
 #[derive(Clone, Debug, Default)]
 pub struct Rates {
-    samples: VecDeque<[f64; 3]>,
-    last: [u64; 3],
+    samples: VecDeque<[f64; 4]>,
+    last: [u64; 4],
     at_ms: i64,
 }
 
 impl Rates {
     /// Takes a sample, if the last one is 100 ms old.
-    pub(crate) fn sample(&mut self, counters: [u64; 3], now_ms: i64) {
+    pub(crate) fn sample(&mut self, counters: [u64; 4], now_ms: i64) {
         const SAMPLES: usize = 16;
         let passed = now_ms - self.at_ms;
         if passed < 100 {
@@ -218,16 +229,16 @@ impl Rates {
             if self.samples.len() == SAMPLES {
                 self.samples.pop_front();
             }
-            self.samples.push_back([rate(0), rate(1), rate(2)]);
+            self.samples.push_back([rate(0), rate(1), rate(2), rate(3)]);
         }
         (self.last, self.at_ms) = (counters, now_ms);
     }
 
-    /// Commands, bytes read and bytes sent, each in a second.
-    pub(crate) fn per_second(&self) -> [f64; 3] {
+    /// Commands, bytes read, bytes sent and bytes of dumps, each in a second.
+    pub(crate) fn per_second(&self) -> [f64; 4] {
         let mean =
             |i: usize| self.samples.iter().map(|s| s[i]).sum::<f64>() / self.samples.len().max(1) as f64;
-        [mean(0), mean(1), mean(2)]
+        [mean(0), mean(1), mean(2), mean(3)]
     }
 }
 

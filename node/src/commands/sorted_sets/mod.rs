@@ -329,7 +329,7 @@ fn zrandmember(server: &mut Server, client: &mut Client, args: Args<'_>) -> Outc
         return Err(text::SYNTAX.into());
     }
     let zset = find::<Zset>(server, client, &args[1])?;
-    let places = picks.places(zset.map_or(0, Zset::len));
+    let places = picks.places(zset.map_or(0, Zset::len))?;
     let picked = zset.iter().flat_map(|z| places.iter().filter_map(|&i| z.at(i)));
     reply_members(client, places.len(), picked, scores);
     Ok(())
