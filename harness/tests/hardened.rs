@@ -147,6 +147,40 @@ fn a_hardened_target_outbids_its_source_and_another_loses_the_keys() -> io::Resu
     Ok(())
 }
 
+/// What an import remembers is not for ever: a target that sleeps, while its slot is given to the source again, loses it.
+#[test]
+fn a_target_that_slept_takes_nothing_back() -> io::Result<()> {
+    let cluster = Cluster::start(
+        3,
+        &slotproof(),
+        &["--cluster-node-timeout", "1000", "--cluster-rules", "hardened"],
+        true,
+    )?;
+    let ids = fill(&cluster)?;
+    move_slot(&cluster, &ids, OTHER, (1, 2), 3)?;
+    at_home(&cluster, [(SLOT, 0), (OTHER, 2)])?;
+    cluster.nodes[2].pause()?;
+    let taken = slotproof::cluster::wait_for("it is FAIL for both", || {
+        cluster.nodes[..2].iter().try_fold(true, |all, n| {
+            let seen = n.view()?.into_iter().find(|s| s.id == ids[2]);
+            Ok(all && seen.is_some_and(|s| s.flags.split(',').any(|f| f == "fail")))
+        })
+    })
+    .and_then(|()| {
+        cluster.nodes[1].ask(&format!("CLUSTER SETSLOT {OTHER} NODE {}", ids[1]))?;
+        cluster.nodes[1].ask("CLUSTER BUMPEPOCH")?;
+        cluster.nodes[0].ask(&format!("CLUSTER SETSLOT {OTHER} NODE {}", ids[1]))
+    });
+    cluster.nodes[2].resume()?;
+    taken?;
+    cluster.wait_settled()?;
+    for other in [0, 2] {
+        let moved = cluster.nodes[other].ask(&format!("GET {}", key(OTHER, 0))).unwrap_err().to_string();
+        assert_eq!(moved, format!("MOVED {OTHER} {}", cluster.nodes[1].address()));
+    }
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs redis-server 7.0"]
 fn a_target_of_redis_loses_the_keys() -> io::Result<()> {

@@ -95,10 +95,10 @@ fn a_create_of_redis_that_was_stopped_is_finished_by_the_same_command() -> io::R
 }
 
 #[test]
-fn a_create_stopped_between_its_replicas_is_finished() -> io::Result<()> {
+fn a_create_with_replicas_is_finished() -> io::Result<()> {
     let cluster = Cluster::start(6, &slotproof(), &[], false)?;
     let nodes = addresses(&cluster);
-    // All but the first and the last answer of those who are told to replicate.
+    // After the second of five MEETs; then with one that is to replicate still.
     assert!(stop_create(&nodes, 1, 1 + 3 + 6 + 2)?);
     let words: Vec<&str> =
         ["create", "--replicas", "1", "--yes"].into_iter().chain(nodes.iter().map(String::as_str)).collect();
@@ -120,9 +120,15 @@ fn what_another_run_left_is_not_taken_for_this_one_s() -> io::Result<()> {
     // Nobody but the same command can finish it: to give one of them all slots would make clusters that exclude each other.
     let explained = "as an interrupted create leaves it";
     refused(&["check", &nodes[1]], explained);
+    refused(&["check", &nodes[1]], "1 of 3 masters have their slots");
     let out = refused(&["fix", &nodes[1], "--yes"], explained);
-    assert!(out.text().contains("has the slots of one of 3 masters"), "{}", out.text());
     assert!(out.text().contains("CLUSTER ADDSLOTSRANGE"), "{}", out.text());
+    // The same of two that have met.
+    cluster.nodes[1].ask(&format!("CLUSTER MEET 127.0.0.1 {}", cluster.nodes[0].port))?;
+    cluster.wait("two know each other", |c| {
+        Ok(c.nodes[0].owners()?.len() == 2 && c.nodes[1].owners()?.len() == 2)
+    })?;
+    refused(&["fix", &nodes[0], "--yes"], "2 of 3 masters have their slots");
     // In another order each would have other slots.
     let other = ["create", &nodes[1], &nodes[0], &nodes[2], "--yes"];
     let out = refused(&other, &format!("[ERR] Node {} is not empty.", nodes[1]));
@@ -155,9 +161,10 @@ fn a_node_that_was_added_is_not_added_again() -> io::Result<()> {
     done(&["create", &nodes[0], &nodes[1], &nodes[2], "--yes"])?;
     cluster.add(&slotproof())?;
     let fourth = cluster.nodes[3].address();
-    // Stopped between MEET and the wait for it.
+    // Stopped behind MEET.
     cluster.nodes[3].ask(&format!("CLUSTER MEET 127.0.0.1 {}", cluster.nodes[0].port))?;
-    says(&done(&["add-node", &fourth, &nodes[1]])?, &["[OK] New node added correctly."]);
+    cluster.wait("all know it", |c| c.all(|node| Ok(node.view()?.len() == 4)))?;
+    says(&done(&["add-node", &fourth, &nodes[1]])?, &["[OK] Nothing was left to do."]);
     checked(&cluster, 0)?;
     // Stopped ahead of REPLICATE.
     let out = done(&["add-node", &fourth, &nodes[1], "--slave"])?;
@@ -169,6 +176,12 @@ fn a_node_that_was_added_is_not_added_again() -> io::Result<()> {
         Ok(c.nodes[0].view()?.iter().any(|n| n.address.starts_with(&fourth) && n.flags.contains("slave")))
     })?;
     let out = done(&["add-node", &fourth, &nodes[1], "--slave"])?;
-    assert!(!out.text().contains("Configure node"), "{}", out.text());
+    says(&out, &["[OK] Nothing was left to do."]);
+    let replica = cluster.nodes[3].view()?.into_iter().find(|n| n.flags.contains("myself"));
+    let master = replica.map(|n| n.master).unwrap_or_default();
+    let ids = cluster.nodes.iter().map(Node::id).collect::<io::Result<Vec<_>>>()?;
+    let other = ids[..3].iter().find(|id| **id != master).expect("there are three");
+    let words = ["add-node", &fourth, &nodes[1], "--slave", "--master-id", other];
+    refused(&words, "is part of this cluster already, as a replica of");
     Ok(())
 }

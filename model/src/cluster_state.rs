@@ -32,8 +32,6 @@ impl NodeState {
                 cx.out.push(Effect::Cancel(Timer::RejoinDelay));
             }
             self.rejoin = Rejoin::InMinority;
-            // What became of the slots that I took over is the majority's to say.
-            self.forget_sources();
         } else if self.rejoin == Rejoin::InMinority {
             // Redis notes the time at every look while it is in the minority, and looks at every cron: the wait
             // begins when the minority ends.

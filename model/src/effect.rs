@@ -98,6 +98,8 @@ pub enum Stamp {
     PongAdopted(u32),
     /// It is FAIL since now.
     Failed,
+    /// I finished an import from it now.
+    TookOver,
 }
 
 /// The answer to a command.

@@ -82,6 +82,9 @@ pub struct Receipt {
     /// Whether the sender, if FAIL here, has been so for more than 2 x node timeout (a node learned as
     /// FAIL by gossip counts as such for ever).
     pub fail_expired: bool,
+    /// Whether it is longer than the node timeout ago that I finished an import from the node whose slots are told: the sender, or the
+    /// subject of an UPDATE.
+    pub import_settled: bool,
     /// For each gossip entry: no ping of mine to that node is pending, and the entry's pong is newer than
     /// mine and at most 500 ms in the future. Missing entries count as no.
     pub pong_news: Vec<bool>,

@@ -79,7 +79,7 @@
 //! - **Stamps.** When a ping was sent and a pong received is the shell's to know: [`Effect::Stamp`] says when to take one over, a PING
 //!   that is sent on an outbound link begins the wait for its PONG, and each [`GossipEntry`] that is sent gets its two stamps filled in.
 //! - **Receipts.** What the core would need a clock for comes with the message, answered by the shell: [`Receipt`]. It asks
-//!   [`NodeState::speaker`] whose stamps it is to look at.
+//!   [`NodeState::speaker`] and [`Message::tells_slots_of`] whose stamps it is to look at.
 //! - **Timers.** [`Effect::Arm`] starts one, or starts it anew, for [`Delay::millis`]; it fires once, as [`Input::Timer`], not before its
 //!   time and not after an [`Effect::Cancel`]. [`Timer::PongOverdue`] is armed by nobody: it fires at each cron, about ten a second, at
 //!   which a ping is pending and nothing has been heard from the peer, both for longer than the node timeout, unless it is suspected

@@ -124,6 +124,14 @@ pub struct GossipEntry {
 }
 
 impl Message {
+    /// Whose slots it tells, if `speaker` is who it comes from: the subject's of an UPDATE, else the speaker's.
+    pub fn tells_slots_of(&self, speaker: Option<NodeId>) -> Option<NodeId> {
+        match &self.body {
+            Body::Update { node, .. } => Some(*node),
+            _ => speaker,
+        }
+    }
+
     /// Whether this is a PING, PONG or MEET of kind `kind`.
     pub fn is_heartbeat(&self, kind: Heartbeat) -> bool {
         matches!(&self.body, Body::Heartbeat { kind: k, .. } if *k == kind)

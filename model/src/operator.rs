@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use crate::address::{Address, Flags};
 use crate::command::{Command, SetSlot, SlotList};
 use crate::config::Keyspace;
-use crate::effect::{Effect, Reply};
+use crate::effect::{Effect, Reply, Stamp};
 use crate::id::{Epoch, NodeId};
 use crate::input::{Delay, Dice, Timer};
 use crate::slot::{Slot, SlotSet};
@@ -202,6 +202,10 @@ impl NodeState {
             self.save_fsync();
         }
         let importing = self.importing.contains_key(&slot);
+        if to_me && rules.target_outbids_source {
+            let known = rivals.iter().flatten().filter_map(|id| self.peer(id)).map(|p| p.config_epoch).max();
+            self.current_epoch = self.current_epoch.max(known.unwrap_or_default());
+        }
         if to_me && (importing || !rules.setslot_bumps_only_if_importing) {
             if !self.bump_epoch(cx.config) && rules.target_outbids_source {
                 self.rise_above(&rivals);
@@ -211,6 +215,9 @@ impl NodeState {
         }
         if to_me && rules.target_outbids_source {
             self.set_settling(slot, source);
+            if let Some(node) = source.filter(|_| importing) {
+                cx.out.push(Effect::Stamp { node, stamp: Stamp::TookOver });
+            }
             // What the former owner said does not make the slot nobody's.
             self.set_not_claiming(slot, false);
         }

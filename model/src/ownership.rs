@@ -4,7 +4,7 @@ use crate::address::Flags;
 use crate::config::Keyspace;
 use crate::effect::{Effect, To};
 use crate::id::{Epoch, NodeId};
-use crate::input::Dice;
+use crate::input::{Dice, Receipt};
 use crate::message::{Body, Header, Message};
 use crate::slot::{Slot, SlotSet};
 use crate::state::NodeState;
@@ -18,12 +18,12 @@ impl NodeState {
         sender: NodeId,
         epoch: Epoch,
         claimed: &SlotSet,
-        dice: Dice,
+        receipt: (&Receipt, Dice),
         cx: &mut Step<'_, impl Keyspace>,
     ) {
         let rules = cx.config.rules;
         let Some(from) = self.index(&sender).filter(|_| sender != self.me) else { return };
-        self.outbid(&sender, epoch, claimed, dice, cx);
+        self.outbid(&sender, epoch, claimed, receipt, cx);
         let me = self.my_index();
         let current = if self.peers[me].is_master() {
             Some(me)
@@ -80,13 +80,13 @@ impl NodeState {
     }
 
     /// The source of slots that I took over claims them at a greater epoch than mine: I had not heard of that epoch when I took them, so I
-    /// rise above it before the claim is looked at. Each import permits this once.
+    /// rise above it before the claim is looked at. Each import permits this once, for as long as the claim may be one of before it.
     fn outbid(
         &mut self,
         source: &NodeId,
         epoch: Epoch,
         claimed: &SlotSet,
-        dice: Dice,
+        (receipt, dice): (&Receipt, Dice),
         cx: &mut Step<'_, impl Keyspace>,
     ) {
         if self.settling.is_empty() || epoch <= self.myself().config_epoch {
@@ -97,7 +97,7 @@ impl NodeState {
         for &slot in &slots {
             self.set_settling(slot, None);
         }
-        if slots.is_empty() {
+        if slots.is_empty() || receipt.import_settled {
             return;
         }
         self.current_epoch = self.current_epoch.max(epoch);
@@ -134,7 +134,7 @@ impl NodeState {
         node: &NodeId,
         epoch: Epoch,
         slots: &SlotSet,
-        dice: Dice,
+        receipt: (&Receipt, Dice),
         cx: &mut Step<'_, impl Keyspace>,
     ) {
         let Some(i) = self.index(node) else { return };
@@ -146,7 +146,7 @@ impl NodeState {
         }
         self.peer_at(i).config_epoch = epoch;
         self.save_fsync();
-        self.claim(*node, epoch, slots, dice, cx);
+        self.claim(*node, epoch, slots, receipt, cx);
     }
 
     /// DelSlot, with the not-claiming bit as the rules have it.

@@ -42,7 +42,7 @@ impl NodeState {
             _ if sender.is_none() => {}
             Body::Fail(subject) => self.fail_message(subject, cx),
             Body::Update { node, config_epoch, slots } => {
-                self.update_message(node, *config_epoch, slots, dice, cx);
+                self.update_message(node, *config_epoch, slots, (receipt, dice), cx);
             }
             Body::Publish { sharded, channel, message } => cx.out.push(Effect::Deliver {
                 sharded: *sharded,
@@ -133,14 +133,20 @@ impl NodeState {
             self.pong_clears_failure(i, beat.receipt.fail_expired, cx);
         }
         if let Some(id) = sender {
-            self.claims_of_known(id, beat.header, dice, cx);
+            self.claims_of_known(id, beat.header, (beat.receipt, dice), cx);
             self.gossip(Some(id), beat.gossip, beat.receipt, cx);
             self.learn_hostname(&id, beat.hostname);
         }
     }
 
     /// Role, slots and epoch of a known sender.
-    fn claims_of_known(&mut self, id: NodeId, header: &Header, dice: Dice, cx: &mut Step<'_, impl Keyspace>) {
+    fn claims_of_known(
+        &mut self,
+        id: NodeId,
+        header: &Header,
+        receipt: (&Receipt, Dice),
+        cx: &mut Step<'_, impl Keyspace>,
+    ) {
         let Some(sender) = self.index(&id) else { return };
         self.sender_role(sender, header, cx);
         let p = &self.peers[sender];
@@ -148,7 +154,7 @@ impl NodeState {
         let dirty = recorded.is_some_and(|r| r.slots != header.slots);
         let is_master = p.is_master();
         if dirty && is_master {
-            self.claim(id, header.config_epoch, &header.slots, dice, cx);
+            self.claim(id, header.config_epoch, &header.slots, receipt, cx);
         }
         if dirty && (is_master || cx.config.rules.update_answers_replicas) {
             self.answer_outdated_claim(id, header, cx);

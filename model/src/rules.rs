@@ -110,8 +110,8 @@ impl Rules {
     ///   `hardened-ring`, `hardened-to-and-fro`). The target remembers the source of each slot until it gives the slot away, loses it or has
     ///   outbid the source, which it does **once** for each import: two nodes that took a slot from each other, each without the other's giving
     ///   it away, do not raise their epochs for ever (world `hardened-tug`). A source that rises twice before it has heard of either may
-    ///   still take the slot back. What is remembered is not in nodes.conf, and is forgotten in the minority, where the slot may have been
-    ///   given to the source again: after a restart or a partition the rule of redis holds.
+    ///   still take the slot back. The shell bounds it in time: when an import is longer than the node timeout ago, or after a restart, the
+    ///   rule of redis holds, for the slot may have been given to the source again behind my back while I slept or was cut off.
     /// - `setslot_fsyncs` on: what a SETSLOT did survives a power failure (H21; world `hardened-power`).
     /// - `link_names_sender` off: whoever answers where another node was looked for is not believed in that node's name, so no epoch of another
     ///   cluster comes in (world `hardened-moved`).

@@ -141,6 +141,7 @@ impl Arbitrary for Any {
                     from_ip: "10.0.0.2".into(),
                     local_ip: "10.0.0.1".into(),
                     fail_expired: bool::arbitrary(g),
+                    import_settled: bool::arbitrary(g),
                     pong_news: vec![true, false],
                 };
                 Input::Receive { link, message: Box::new(message(g)), receipt, dice: dice(g) }

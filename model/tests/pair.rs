@@ -79,6 +79,7 @@ impl Net {
             from_ip: format!("10.0.0.{}", at + 1).into(),
             local_ip: format!("10.0.0.{}", dest + 1).into(),
             fail_expired: true,
+            import_settled: false,
             pong_news: vec![],
         };
         let dice = self.dice();

@@ -60,8 +60,8 @@ fn interrupt() {
     }
     if STATE.load(Ordering::SeqCst) == STOPPING {
         out::mistake(
-            "ended in the middle of a step: the same command again goes on from there; slotproof cluster check says what is open, fix \
-             finishes that",
+            "ended in the middle of a step: slotproof cluster check says what is open, fix finishes it; create and add-node are finished \
+             by the same command",
         );
     }
     std::process::exit(INTERRUPTED.into());

@@ -139,8 +139,10 @@ impl Coverage {
                 self.note("ownership: a slot was rebound by a claim");
             }
         }
+        let own = |s: &NodeState| s.peer(&s.me()).map(|p| p.config_epoch);
         let kept = |slot| after.owner(slot).is_some_and(|p| p.id == after.me());
-        if received && before.settling().keys().any(|s| !after.settling().contains_key(s) && kept(*s)) {
+        let rose = received && own(after) > own(before);
+        if rose && before.settling().keys().any(|s| !after.settling().contains_key(s) && kept(*s)) {
             self.note("ownership: a source was outbid");
         }
         if after.not_claiming() != before.not_claiming() {

@@ -241,7 +241,8 @@ fn configure(console: &mut dyn Console, nodes: &mut [Newcomer], plan: &Plan<'_>)
     let [first, others @ ..] = nodes else { return Ok(()) };
     let (port, cport) = (first.peer.port.to_string(), first.me.address.cport.to_string());
     for node in others {
-        if !node.view.iter().any(|seen| seen.id == first.id) {
+        let knows = |view: &[SavedNode], id| view.iter().any(|seen| seen.id == id);
+        if !knows(&node.view, first.id) || !knows(&first.view, node.id) {
             node.peer.command(&["CLUSTER", "MEET", &first.ip, &port, &cport])?;
             go_on(console)?;
         }
@@ -293,21 +294,31 @@ fn wait(
     Ok(())
 }
 
-/// A node that is alone with the slots of one of several masters: an interrupted run of `create` leaves such, and nobody but another run of it,
-/// which knows the other nodes, can finish that. What to say of it.
-pub(super) fn left_alone(survey: &mut Survey) -> io::Result<Option<String>> {
-    let [member] = &mut survey.members[..] else { return Ok(None) };
-    let mut ranges = member.slots.ranges();
-    let (Some((first, last)), None) = (ranges.next(), ranges.next()) else { return Ok(None) };
-    let share = (first.into(), last.into());
-    let masters = (3..=MOST_MASTERS).find(|&n| shares(n).contains(&share));
-    let Some(masters) = masters.filter(|_| member.view.len() == 1) else { return Ok(None) };
-    if member.peer.count(&["DBSIZE"])? > 0 {
+/// Nodes without any key, each with no slots or with just those of one of several masters, and slots of others missing: an interrupted run of
+/// `create` leaves such, and nobody but another run of it, which knows the other nodes, can finish that. What to say of it.
+pub(super) fn left_unfinished(survey: &mut Survey) -> io::Result<Option<String>> {
+    let mut owned = Vec::new();
+    for member in survey.members.iter().filter(|m| !m.slots.is_empty()) {
+        let mut ranges = member.slots.ranges();
+        let (Some((first, last)), None) = (ranges.next(), ranges.next()) else { return Ok(None) };
+        owned.push((u16::from(first), u16::from(last)));
+    }
+    let fits = |&n: &usize| {
+        let shares = shares(n);
+        owned.iter().all(|share| shares.contains(share))
+    };
+    if owned.is_empty() || survey.uncovered().is_empty() || !survey.absent.is_empty() {
         return Ok(None);
     }
+    let Some(masters) = (3..=MOST_MASTERS).find(fits) else { return Ok(None) };
+    for member in &mut survey.members {
+        if member.peer.count(&["DBSIZE"])? > 0 {
+            return Ok(None);
+        }
+    }
     Ok(Some(format!(
-        "{} knows no other node, has no keys, and has the slots of one of {masters} masters, as an interrupted create leaves it: the same \
-         slotproof cluster create again, with the same nodes in the same order, finishes it",
-        member.address()
+        "there are no keys, and {} of {masters} masters have their slots, as an interrupted create leaves it: the same slotproof cluster \
+         create again, with the same nodes in the same order, finishes it",
+        owned.len()
     )))
 }

@@ -9,7 +9,7 @@ use std::io;
 
 use slotproof_model::{NodeId, SLOTS};
 
-use super::create::left_alone;
+use super::create::left_unfinished;
 use super::health::{Health, OpenSlot, Way, holders, report, seen_owner, settled};
 use super::moves::{look_again, operator, run, step, stopped};
 use super::survey::{Survey, ranges_text, set_of};
@@ -39,9 +39,9 @@ pub fn fix(
 ) -> io::Result<()> {
     let (mut survey, mut health) = settled(entry, access)?;
     report(console, &survey, &health, wanted.search_multiple_owners);
-    if let Some(text) = left_alone(&mut survey)? {
-        let alone = "To make it a cluster of its own, give it the other slots by CLUSTER ADDSLOTSRANGE";
-        return Err(failed(format!("{text}. {alone}")));
+    if let Some(text) = left_unfinished(&mut survey)? {
+        let other = "To make these nodes a cluster without others, give them the other slots by CLUSTER ADDSLOTSRANGE";
+        return Err(failed(format!("{text}. {other}")));
     }
     let away: Vec<&str> = survey.absent.iter().filter(|a| a.is_master).map(|a| a.why.as_str()).collect();
     if !away.is_empty() && !health.is_good() && !wanted.with_unreachable_masters {

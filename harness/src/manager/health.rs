@@ -5,7 +5,7 @@ use std::io;
 
 use slotproof_model::{NodeId, SLOTS, Slot, SlotSet};
 
-use super::create::left_alone;
+use super::create::left_unfinished;
 use super::survey::{Survey, ranges_text, set_of};
 use super::{AGREEMENT, Console, failed, within};
 use crate::reshard::{Access, Move};
@@ -263,7 +263,7 @@ pub fn check(console: &mut dyn Console, entry: &str, access: &Access, owners: bo
     if good {
         return Ok(());
     }
-    let remedy = left_alone(&mut survey)?.unwrap_or_else(|| format!("slotproof cluster fix {entry}"));
+    let remedy = left_unfinished(&mut survey)?.unwrap_or_else(|| format!("slotproof cluster fix {entry}"));
     Err(failed(format!("the cluster is not in order: {remedy}")))
 }
 

@@ -49,6 +49,15 @@ pub fn add_node(console: &mut dyn Console, wanted: &Add, access: &Access) -> io:
     }
     let mut new = Newcomer::ask(enter(node, access)?)?;
     let replicates = survey.member(&new.id).map(|m| m.master);
+    if let (Some(Some(old)), Some(name)) = (replicates, &wanted.master)
+        && survey.find(name).map(|m| m.id) != Some(old)
+    {
+        let text = format!(
+            "[ERR] Node {node} is part of this cluster already, as a replica of {}",
+            survey.called(&old)
+        );
+        return Err(failed(text));
+    }
     let master = match (&wanted.master, replicates.flatten()) {
         _ if !wanted.replica => None,
         (Some(name), _) => {
@@ -66,6 +75,10 @@ pub fn add_node(console: &mut dyn Console, wanted: &Add, access: &Access) -> io:
     };
     if replicates.is_some() {
         console.say(format_args!(">>> {node} is part of this cluster already."));
+        if master.is_none() {
+            console.say(format_args!("[OK] Nothing was left to do."));
+            return Ok(());
+        }
     } else {
         join(console, &mut survey, &mut new)?;
     }
@@ -121,7 +134,7 @@ fn functions(console: &mut dyn Console, survey: &mut Survey, fresh: &mut Peer) -
         return Ok(());
     }
     console.say(format_args!(">>> Send FUNCTION RESTORE to {}", fresh.address()));
-    let words: [&[u8]; 3] = [b"FUNCTION", b"RESTORE", &dump];
+    let words: [&[u8]; 4] = [b"FUNCTION", b"RESTORE", &dump, b"REPLACE"];
     match fresh.call(&words)? {
         Value::Status(s) if s == "OK" => Ok(()),
         other => Err(fresh.unexpected(&["FUNCTION", "RESTORE"], &other)),

@@ -197,6 +197,7 @@ impl Net {
                     Stamp::PongReceived => (clock.pong_received, clock.ping_sent) = (now, 0),
                     Stamp::PongAdopted(seconds) => clock.pong_received = Millis::from(seconds) * 1000,
                     Stamp::Failed => clock.failed = now,
+                    Stamp::TookOver => clock.took_over = now,
                 }
             }
             Effect::DropKeys(slot) => node.keys.drop_slot(slot),
@@ -280,6 +281,7 @@ impl Net {
         let (now, node) = (self.now, &mut self.nodes[at]);
         let speaker = node.core.speaker(on, &message.header.sender, &node.config.rules);
         let failed = speaker.map_or(0, |id| node.clocks.of(&id).failed);
+        let took_over = message.tells_slots_of(speaker).map_or(0, |id| node.clocks.of(&id).took_over);
         let pong_news = match &message.body {
             Body::Heartbeat { gossip, .. } => {
                 gossip.iter().map(|e| node.clocks.pong_is_news(e, now)).collect()
@@ -290,6 +292,7 @@ impl Net {
             from_ip: ip(there).into(),
             local_ip: ip(at).into(),
             fail_expired: now - failed > 2 * NODE_TIMEOUT,
+            import_settled: now - took_over > NODE_TIMEOUT,
             pong_news,
         };
         if let Some(id) = speaker {

@@ -20,6 +20,8 @@ pub struct Clock {
     pub data_received: Millis,
     /// When it became FAIL.
     pub failed: Millis,
+    /// When the last import from it ended here.
+    pub took_over: Millis,
 }
 
 /// Stamps about all peers: the core orders them to be taken, and never reads them.

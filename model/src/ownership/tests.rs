@@ -2,7 +2,7 @@
 
 use crate::{
     Address, Body, Command, Config, Dice, Effect, Effects, Epoch, Flags, Header, Heartbeat, Input, Link,
-    Message, NoKeys, NodeId, NodeState, Peer, Receipt, Reply, Rules, Slot, SlotSet, Timer, To,
+    Message, NoKeys, NodeId, NodeState, Peer, Receipt, Reply, Rules, Slot, SlotSet, Stamp, To,
 };
 
 const SLOTS: u16 = 4;
@@ -23,6 +23,8 @@ fn third() -> NodeId {
 struct Target {
     config: Config,
     state: NodeState,
+    /// Whether what it imported is long ago.
+    settled: bool,
 }
 
 impl Target {
@@ -39,7 +41,7 @@ impl Target {
             let at = state.index(&owner).expect("known");
             state.bind(Slot::new(slot), at);
         }
-        Self { config, state }
+        Self { config, state, settled: false }
     }
 
     /// One that has just imported slot 1.
@@ -58,20 +60,21 @@ impl Target {
         out
     }
 
-    fn command(&mut self, words: &str) {
+    fn command(&mut self, words: &str) -> Effects {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
         let command = Command::parse(&args, &self.config.rules).expect("a command");
         let out = self.step(Input::Command { command, dice: Dice::Roll(7) });
         assert_eq!(out.reply(), Some(&Reply::Ok), "{words}");
+        out
     }
 
-    fn import(&mut self, slot: u16) {
+    fn import(&mut self, slot: u16) -> Effects {
         self.command(&format!("SETSLOT {slot} IMPORTING {}", source()));
-        self.finish(slot);
+        self.finish(slot)
     }
 
-    fn finish(&mut self, slot: u16) {
-        self.command(&format!("SETSLOT {slot} NODE {}", id(0)));
+    fn finish(&mut self, slot: u16) -> Effects {
+        self.command(&format!("SETSLOT {slot} NODE {}", id(0)))
     }
 
     fn hears(&mut self, sender: NodeId, (current, epoch): (u64, u64), slots: &[u16], body: Body) -> Effects {
@@ -83,7 +86,8 @@ impl Target {
             ..self.state.header(&self.config)
         };
         let message = Box::new(Message { header, body });
-        let (link, receipt) = (Link::Inbound(Some(sender)), Receipt::default());
+        let (link, receipt) =
+            (Link::Inbound(Some(sender)), Receipt { import_settled: self.settled, ..Receipt::default() });
         self.step(Input::Receive { link, message, receipt, dice: Dice::Roll(7) })
     }
 
@@ -270,7 +274,7 @@ fn a_slot_that_is_given_away_is_not_kept() {
     assert_eq!(target.kept(), [0; 0]);
     target.source_says(5, &[0, 1]);
     assert!(!target.has(1));
-    let ends: [fn(&mut Target); 4] = [
+    let ends: [fn(&mut Target) -> Effects; 4] = [
         |t| t.command(&format!("SETSLOT 1 NODE {}", source())),
         |t| t.command("DELSLOTS 1"),
         |t| t.command(&format!("FORGET {}", source())),
@@ -283,17 +287,39 @@ fn a_slot_that_is_given_away_is_not_kept() {
     }
 }
 
-/// Those who were on the other side may have given the slot to the source again.
+/// The slot may have been given to the source again meanwhile.
 #[test]
-fn a_node_that_was_in_the_minority_outbids_nobody() {
+fn an_import_that_is_long_ago_outbids_nobody() {
     let mut target = Target::imported();
-    target.step(Input::Timer(Timer::StartupDelay));
-    for (peer, kept) in [(source(), &[1][..]), (third(), &[])] {
-        target.step(Input::Timer(Timer::PongOverdue(peer)));
-        assert_eq!(target.kept(), kept, "one of three is no majority");
-    }
+    target.settled = true;
     target.source_says(5, &[0, 1]);
     assert!(!target.has(1));
+    assert_eq!((target.kept(), target.epoch()), (vec![], 3));
+    let mut target = Target::imported();
+    target.settled = true;
+    target.third_tells(5, &[0, 1]);
+    assert!(!target.has(1));
+}
+
+#[test]
+fn the_shell_is_told_when_an_import_ends() {
+    let took_over = Effect::Stamp { node: source(), stamp: Stamp::TookOver };
+    let mut target = Target::new(Rules::hardened());
+    let out = target.import(1);
+    assert_eq!(out.0.iter().filter(|e| **e == took_over).count(), 1);
+    let again = target.finish(1);
+    assert!(!again.0.contains(&took_over));
+    let mut plain = Target::new(Rules::redis_7_0());
+    assert!(!plain.import(1).0.contains(&took_over));
+}
+
+/// An UPDATE brings an epoch that currentEpoch does not follow.
+#[test]
+fn the_epoch_at_the_end_of_an_import_is_above_every_recorded_one() {
+    let mut target = Target::new(Rules::hardened());
+    target.third_tells(9, &[0, 1]);
+    target.import(1);
+    assert_eq!(target.epoch(), 10);
 }
 
 #[test]

@@ -88,13 +88,6 @@ impl NodeState {
         self.scratch.slots_digest ^= set_open(&mut self.settling, SlotFact::Settling, slot, from);
     }
 
-    /// No slot is kept from its source any more.
-    pub(crate) fn forget_sources(&mut self) {
-        for slot in self.settling.keys().copied().collect::<Vec<_>>() {
-            self.set_settling(slot, None);
-        }
-    }
-
     /// Closes every open slot (cluster.c `clusterCloseAllSlots`).
     pub(crate) fn close_all_slots(&mut self) {
         for slot in self.migrating.keys().copied().collect::<Vec<_>>() {

@@ -18,6 +18,8 @@ pub(super) struct PeerClock {
     pub(super) data_received: Millis,
     /// When it became FAIL.
     pub(super) failed: Millis,
+    /// When the last import from it ended here.
+    pub(super) took_over: Millis,
 }
 
 /// The stamps of all peers.

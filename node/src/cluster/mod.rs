@@ -278,6 +278,7 @@ impl Cluster {
             }
             Stamp::PongAdopted(seconds) => clock.pong_received = u64::from(seconds) * 1000,
             Stamp::Failed => clock.failed = now,
+            Stamp::TookOver => clock.took_over = now,
         }
     }
 
@@ -371,11 +372,13 @@ impl Cluster {
             }
             _ => Vec::new(),
         };
+        let took_over = message.tells_slots_of(speaker).map_or(0, |id| self.clocks.of(&id).took_over);
         let failed = speaker.map_or(0, |id| self.clocks.of(&id).failed);
         let receipt = Receipt {
             from_ip: link.from_ip.clone(),
             local_ip: link.local_ip.clone(),
             fail_expired: now.saturating_sub(failed) > self.node_timeout.saturating_mul(2),
+            import_settled: now.saturating_sub(took_over) > self.node_timeout,
             pong_news,
         };
         if let Some(id) = speaker {

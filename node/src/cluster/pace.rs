@@ -64,7 +64,13 @@ mod tests {
 
     fn peer(ping: Millis, pong: Millis, data: Millis) -> PeerClock {
         let ago = |t: Millis| if t == 0 { 0 } else { NOW - t };
-        PeerClock { ping_sent: ago(ping), pong_received: ago(pong), data_received: ago(data), failed: 0 }
+        PeerClock {
+            ping_sent: ago(ping),
+            pong_received: ago(pong),
+            data_received: ago(data),
+            failed: 0,
+            took_over: 0,
+        }
     }
 
     fn link(age: Millis) -> Option<LinkAge> {

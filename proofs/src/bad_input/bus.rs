@@ -124,6 +124,7 @@ impl Node {
             from_ip: "10.0.0.3".into(),
             local_ip: "10.0.0.1".into(),
             fail_expired: message.header.offset & 1 == 1,
+            import_settled: message.header.offset & 2 == 2,
             pong_news: vec![true; 4],
         };
         self.step(Input::Receive { link, message: Box::new(message), receipt, dice: Dice::Roll(5) })

@@ -503,6 +503,8 @@ impl Contents {
                 from_ip: address_of(from).0.into(),
                 local_ip: address_of(at).0.into(),
                 fail_expired: expired,
+                // Within the node timeout gossip has told of every epoch.
+                import_settled: false,
                 pong_news: Vec::new(),
             };
             Input::Receive { link, message: Box::new(message), receipt, dice: Dice::Least }
