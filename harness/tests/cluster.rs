@@ -97,6 +97,29 @@ fn a_paused_master_is_suspected_and_forgiven() -> io::Result<()> {
 }
 
 #[test]
+fn a_link_that_is_not_read_is_closed_at_the_configured_limit_and_opened_anew() -> io::Result<()> {
+    let cluster = three(&["--cluster-node-timeout", "5000", "--cluster-link-sendbuf-limit", "1mb"], false)?;
+    let first = &cluster.nodes[0];
+    let exceeded = |n: &Node| -> io::Result<bool> {
+        Ok(n.info("total_cluster_links_buffer_limit_exceeded")?.parse::<u64>().is_ok_and(|n| n > 0))
+    };
+    assert!(!exceeded(first)?);
+    cluster.nodes[2].pause()?;
+    let mut publisher = first.connect()?;
+    let message = "x".repeat(200_000);
+    // The system's own buffers take some of it.
+    let closed = slotproof::cluster::wait_for("the limit is exceeded", || {
+        publisher.ask(&["PUBLISH", "channel", &message])?;
+        exceeded(first)
+    });
+    cluster.nodes[2].resume()?;
+    closed?;
+    cluster.wait_settled()?;
+    let links = |n: &Node| Ok(matches!(n.ask("CLUSTER LINKS")?, Value::Array(links) if links.len() == 4));
+    cluster.wait("all links are open again", |c| c.all(links))
+}
+
+#[test]
 fn a_second_process_on_one_nodes_conf_is_refused() -> io::Result<()> {
     let cluster = Cluster::start(1, &slotproof(), &[], false)?;
     let dir = &cluster.nodes[0].dir;
