@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -17,25 +18,47 @@ pub struct TestServer {
     pub log: BufReader<ChildStdout>,
 }
 
-/// A port that nobody uses now.
+/// A port that nobody uses now, and that this gave to nobody before.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        if GIVEN.lock().expect("nobody panics with it").insert(port) {
+            return port;
+        }
+    }
 }
 
 impl TestServer {
     /// Slotproof with these options, once it serves clients.
     pub fn start(options: &[&str]) -> Self {
-        let port = free_port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slotproof-node"));
-        command.args(["--port", &port.to_string()]).args(options);
-        Self::spawn(command, port)
+        Self::on_free_ports(|| (options.iter().map(ToString::to_string).collect(), ())).0
     }
 
     /// A cluster node of ours; the port of its bus.
     pub fn start_node(options: &[&str]) -> (Self, u16) {
-        let bus = free_port();
-        let ours = ["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
-        (Self::start(&[&ours, options].concat()), bus)
+        Self::on_free_ports(|| {
+            let bus = free_port();
+            let port = bus.to_string();
+            let ours = ["--cluster-enabled", "yes", "--cluster-port", &port];
+            (ours.iter().chain(options).map(ToString::to_string).collect(), bus)
+        })
+    }
+
+    /// Slotproof with options that are made anew for each try: somebody else may take a port between looking and starting.
+    fn on_free_ports<T>(mut options: impl FnMut() -> (Vec<String>, T)) -> (Self, T) {
+        let mut last = String::new();
+        for _ in 0..5 {
+            let (port, (options, more)) = (free_port(), options());
+            let mut command = Command::new(env!("CARGO_BIN_EXE_slotproof-node"));
+            command.args(["--port", &port.to_string()]).args(options);
+            match Self::try_spawn(command, port) {
+                Ok(server) => return (server, more),
+                Err(said) if said.contains("Address already in use") => last = said,
+                Err(said) => panic!("{said}"),
+            }
+        }
+        panic!("{last}")
     }
 
     /// The distribution's redis-server.
@@ -46,25 +69,35 @@ impl TestServer {
         Self::spawn(command, port)
     }
 
-    pub fn spawn(mut command: Command, port: u16) -> Self {
+    pub fn spawn(command: Command, port: u16) -> Self {
+        Self::try_spawn(command, port).unwrap_or_else(|said| panic!("{said}"))
+    }
+
+    fn try_spawn(mut command: Command, port: u16) -> Result<Self, String> {
         let dir = TempDir::new().expect("a directory");
         let mut child =
             command.current_dir(dir.path()).stdout(Stdio::piped()).spawn().expect("the server starts");
         let log = BufReader::new(child.stdout.take().expect("its output"));
         let mut server = Self { child, port, dir, log };
-        server.wait_for("Ready to accept connections");
-        server
+        server.read_to("Ready to accept connections")?;
+        Ok(server)
     }
 
     /// Reads the log up to a line that contains `text`.
     pub fn wait_for(&mut self, text: &str) -> String {
+        self.read_to(text).unwrap_or_else(|said| panic!("{said}"))
+    }
+
+    fn read_to(&mut self, text: &str) -> Result<String, String> {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
             let n = self.log.read_line(&mut line).expect("the log");
-            assert!(n > 0, "the server ended without saying {text:?}; it said\n{seen}");
+            if n == 0 {
+                return Err(format!("the server ended without saying {text:?}; it said\n{seen}"));
+            }
             if line.contains(text) {
-                return line;
+                return Ok(line);
             }
             seen.push_str(&line);
         }
