@@ -40,7 +40,7 @@ pub(super) struct Newcomer {
 }
 
 impl Newcomer {
-    /// Asks a node whether it can join a cluster: it must be in cluster mode and have no keys.
+    /// Asks a node what it is; it must be in cluster mode.
     pub(super) fn ask(mut peer: Peer) -> io::Result<Self> {
         let address = peer.address();
         let info = peer.text(&["INFO", "cluster"])?;
@@ -51,8 +51,7 @@ impl Newcomer {
         let me = saved.nodes.iter().find(|n| n.id == saved.me).cloned();
         let me = me.ok_or_else(|| failed(format!("{address}: does not list itself")))?;
         let open = !saved.migrating.is_empty() || !saved.importing.is_empty();
-        let new = Self { id: me.id, me, view: saved.nodes, open, ip: peer.ip()?, peer };
-        Ok(new)
+        Ok(Self { id: me.id, me, view: saved.nodes, open, ip: peer.ip()?, peer })
     }
 
     /// Whether it is alone, without slots and a master.

@@ -210,11 +210,11 @@ pub(crate) fn call(server: &mut Server, client: &mut Client, command: &'static C
 
 /// Checks a request. Writes the error and gives nothing if it may not run.
 fn accept(server: &mut Server, client: &mut Client, args: Args<'_>) -> Option<&'static Command> {
-    if args.is(0, "post") || args.is(0, "host:") {
-        server.attacked(client);
-        return None;
-    }
     let Some(base) = server.renamed.find(&args[0]) else {
+        if args.is(0, "post") || args.is(0, "host:") {
+            server.attacked(client);
+            return None;
+        }
         return refuse(server, client, None, unknown(args));
     };
     let command = match args.get(1) {

@@ -144,9 +144,15 @@ impl Asked {
         args.get(i + 1).map(|time| (unit, relative, time))
     }
 
-    /// Of one kind of option, the last one counts; two kinds do not go together.
-    fn may_follow(before: Option<(Unit, bool, &[u8])>, option: (Unit, bool, &[u8])) -> bool {
-        before.is_none_or(|(unit, relative, _)| (unit, relative) == (option.0, option.1))
+    /// The same behind what was asked `before`: of one kind of option, the last one counts; two kinds do not go together.
+    fn next<'a>(
+        args: Args<'a>,
+        i: usize,
+        before: Option<(Unit, bool, &[u8])>,
+    ) -> Option<(Unit, bool, &'a [u8])> {
+        let option = Self::option(args, i)?;
+        let goes_with = before.is_none_or(|(unit, relative, _)| (unit, relative) == (option.0, option.1));
+        goes_with.then_some(option)
     }
 
     /// A time must be a positive number and must not overflow.
@@ -176,10 +182,7 @@ fn set(server: &mut Server, client: &mut Client, args: Args<'_>) {
             get = true;
         } else if args.is(i, "keepttl") && asked.is_none() {
             keep = true;
-        } else if let Some(option) = Asked::option(args, i)
-            && !keep
-            && Asked::may_follow(asked, option)
-        {
+        } else if let Some(option) = Asked::next(args, i, asked).filter(|_| !keep) {
             asked = Some(option);
             i += 1;
         } else {
@@ -275,10 +278,7 @@ fn getex(server: &mut Server, client: &mut Client, args: Args<'_>) {
     while i < args.len() {
         if args.is(i, "persist") && asked.is_none() {
             persist = true;
-        } else if let Some(option) = Asked::option(args, i)
-            && !persist
-            && Asked::may_follow(asked, option)
-        {
+        } else if let Some(option) = Asked::next(args, i, asked).filter(|_| !persist) {
             asked = Some(option);
             i += 1;
         } else {
